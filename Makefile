@@ -1,0 +1,40 @@
+# Everything runs in .venv, made and filled on first use; PYTHON picks the interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKDIR ?= runs/demo
+
+.PHONY: help setup demo test test-all lint format clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed  ## make the virtual environment and install the package with its test tools
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "needs Python 3.11 to 3.13: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## render scenes, train, score and export on two cores, in a few minutes
+	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=train
+	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=export
+	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=evaluate
+
+test: setup  ## the default tests
+	$(BIN)/python -m pytest -n 2
+
+test-all: setup  ## the slow tests as well
+	$(BIN)/python -m pytest -n 2 -m 'not tf'
+
+lint: setup  ## check format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: setup  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info build dist

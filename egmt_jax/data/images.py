@@ -1,0 +1,168 @@
+"""Images on disk <-> arrays: 8-bit grey and RGB, the luma convention, atomic writing, matching of pairs."""
+
+import os
+import pathlib
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from egmt_jax.errors import UserError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads an 8-bit image as it is stored.
+
+    Args:
+      path: an image file OpenCV can decode.
+
+    Returns:
+      uint8 [H, W, 1] for grey files, uint8 [H, W, 3] RGB for colour ones (alpha is dropped).
+
+    Raises:
+      UserError: the file is missing, empty, not decodable, or deeper than 8 bits.
+    """
+    path = pathlib.Path(path)
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_image(encoded, str(path))
+
+
+def decode_image(encoded: bytes, name: str) -> np.ndarray:
+    """Decodes the bytes of an image file; `name` is what errors call it. See `read_image`."""
+    image = None
+    if encoded:
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UserError(f"{name}: not a readable image (empty, truncated or of another type)")
+    if image.dtype != np.uint8:
+        raise UserError(f"{name}: {image.dtype} pixels; convert it to 8 bits per channel first")
+    if image.ndim == 2:
+        return image[..., None]
+    return np.ascontiguousarray(image[..., 2::-1])
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """Luma of an RGB image, BT.601 full range, rounded as OpenCV's BGR2GRAY rounds.
+
+    Args:
+      image: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W].
+
+    Returns:
+      uint8 [H, W].
+    """
+    if image.ndim == 3 and image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return image.reshape(image.shape[:2])
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Repeats a grey channel three times; RGB passes through. uint8 [H, W, 1 or 3] -> [H, W, 3]."""
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+def with_chroma(luma: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Colours a fused luma with the chroma of the visible image (YCrCb).
+
+    Args:
+      luma: uint8 [H, W].
+      visible: uint8 [H, W, 3] RGB.
+
+    Returns:
+      uint8 [H, W, 3] RGB.
+    """
+    ycrcb = cv2.cvtColor(visible, cv2.COLOR_RGB2YCrCb)
+    ycrcb[..., 0] = luma
+    return cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2RGB)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """round(255 clip(image, 0, 1)): the 8-bit file that everything is measured on."""
+    return np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG bytes of uint8 [H, W], [H, W, 1] or RGB [H, W, 3]."""
+    if image.ndim == 3 and image.shape[2] == 3:
+        image = image[..., ::-1]
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(image))
+    if not done:
+        raise ValueError(f"OpenCV cannot encode an image of shape {image.shape}")
+    return encoded.tobytes()
+
+
+def write_atomically(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file so that a reader sees all of it or none.
+
+    Raises:
+      UserError: the folder cannot be made or written, or the disk is full.
+    """
+    path = pathlib.Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes uint8 [H, W], [H, W, 1] or RGB [H, W, 3] as PNG, atomically."""
+    write_atomically(path, encode_png(image))
+
+
+def list_images(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
+    """Image files of a folder by stem, in order of stem.
+
+    Raises:
+      UserError: not a folder, no image in it, or one stem under two suffixes.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in found:
+                raise UserError(
+                    f"{path}: {found[path.stem].name} has the same stem; keep one of the two"
+                )
+            found[path.stem] = path
+    if not found:
+        raise UserError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def match_stems(folders: dict[str, dict[str, pathlib.Path]]) -> list[str]:
+    """Stems that every folder has.
+
+    Args:
+      folders: what `list_images` gave, by the name that errors call the folder.
+
+    Returns:
+      The stems, sorted.
+
+    Raises:
+      UserError: some folder lacks stems another one has; the message lists them.
+    """
+    everything: set[str] = set().union(*folders.values())
+    lacking = [
+        f"{name} lacks {summarise(everything - set(files))}"
+        for name, files in folders.items()
+        if everything - set(files)
+    ]
+    if lacking:
+        raise UserError(f"files must match by stem: {'; '.join(lacking)}")
+    return sorted(everything)
+
+
+def summarise(names: Iterable[str], most: int = 5) -> str:
+    """The first few names, sorted, and how many more there are."""
+    names = sorted(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

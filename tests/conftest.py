@@ -1,0 +1,38 @@
+"""Strict numerics for every test, eight CPU devices, and the fixtures for real pairs."""
+
+import os
+import pathlib
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def _directory(variable: str) -> pathlib.Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(
+            f"{variable} is not set: it names a folder of real data kept outside the project"
+        )
+    return pathlib.Path(value)
+
+
+@pytest.fixture
+def data_dir() -> pathlib.Path:
+    """Folder with `<set>/ir`, `<set>/vi` of real pairs; the test is skipped without it."""
+    return _directory("EGMT_DATA_DIR")
+
+
+@pytest.fixture
+def golden_dir() -> pathlib.Path:
+    """Folder with golden metric values; the test is skipped without it."""
+    return _directory("EGMT_GOLDEN_DIR")
+
+
+@pytest.fixture
+def annotations_dir() -> pathlib.Path:
+    """Folder with caption and entity lists; the test is skipped without it."""
+    return _directory("EGMT_ANNOTATIONS_DIR")

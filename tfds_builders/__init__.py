@@ -1,0 +1,1 @@
+"""Data set builders for TFDS: importing this package registers them all."""
