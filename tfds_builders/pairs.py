@@ -1,0 +1,374 @@
+"""What the builders of real pairs share: finding, checking and encoding files, splits, annotations."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import gzip
+import importlib.resources
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from tqdm import tqdm
+
+from egmt_jax.data import images
+from egmt_jax.errors import UserError
+
+IDS_SUFFIX = "_ids.txt"
+PROBLEMS_SHOWN = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Folders of one part of a set, relative to the set's root; `labels` may be absent on disk."""
+
+    visible: str
+    infrared: str
+    labels: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """The files of one pair; `part` is the folder that visible and infrared lie in, or ''."""
+
+    id: str
+    visible: pathlib.Path
+    infrared: pathlib.Path
+    labels: pathlib.Path | None
+    part: str
+
+
+class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Builder of registered visible/infrared pairs from a manual folder.
+
+    A subclass names its folders; beside its module lie `annotations.jsonl` (or `.jsonl.gz`), and one
+    `<split>_ids.txt` for each split but `train`, which takes everything else.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    HOMEPAGE = ""
+    # Where the set may lie within the manual folder, beside the manual folder itself.
+    FOLDER_NAMES: Sequence[str] = ()
+
+    def __init__(self, *, file_format: str | None = None, **kwargs):
+        """Like TFDS's own, but files are array_record unless asked otherwise or prepared before."""
+        super().__init__(file_format=file_format, **kwargs)
+        if file_format is None and not self.info.initialized:
+            # TFDS's own default, tfrecord, cannot be written without TensorFlow.
+            self.info.set_file_format("array_record", override=True)
+
+    def layouts(self) -> list[tuple[Folders, ...]]:
+        """Accepted layouts, the first that is found is taken; each has one or more parts."""
+        return [(Folders("vi", "ir"),)]
+
+    def split_of(self, pair_id: str) -> str:
+        """The split a pair belongs to."""
+        return self.packaged_splits.get(pair_id, "train")
+
+    def expected_counts(self) -> dict[str, int]:
+        """Pairs per split when nothing is missing."""
+        return dict(collections.Counter(map(self.split_of, self.annotations)))
+
+    def problems_of(self, pairs: Sequence[Pair]) -> list[str]:
+        """What is wrong with a list of pairs beyond unreadable and missing files."""
+        del pairs
+        return []
+
+    def read_labels(self, path: pathlib.Path) -> list[str]:
+        """Entities that a label file of the set's authors holds; raises UserError if it is broken."""
+        raise NotImplementedError(f"{self.name} names a folder of labels, but cannot read {path}")
+
+    def encode(self, path: pathlib.Path, channels: int) -> bytes:
+        """The bytes that are stored for one image; `channels` is 3 (visible) or 1 (infrared)."""
+        return encoded_image(path, channels)
+
+    @functools.cached_property
+    def annotations(self) -> dict[str, dict]:
+        """Packaged captions and entities by id."""
+        folder = _package_folder(type(self))
+        for name in ("annotations.jsonl", "annotations.jsonl.gz"):
+            if (folder / name).is_file():
+                return read_annotations((folder / name).read_bytes(), name)
+        raise FileNotFoundError(f"{folder}: no annotations.jsonl; the installation is incomplete")
+
+    @functools.cached_property
+    def packaged_splits(self) -> dict[str, str]:
+        """Split by id, for ids outside `train`."""
+        return {
+            pair_id: file.name.removesuffix(IDS_SUFFIX)
+            for file in _package_folder(type(self)).iterdir()
+            if file.name.endswith(IDS_SUFFIX)
+            for pair_id in file.read_text(encoding="utf-8").split()
+        }
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        text, image = tfds.features.Text, tfds.features.Image
+        return self.dataset_info_from_configs(
+            homepage=self.HOMEPAGE,
+            supervised_keys=None,
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": text(doc="File name without its suffix."),
+                    "visible": image(shape=(None, None, 3), doc="RGB; grey ones are repeated."),
+                    "infrared": image(shape=(None, None, 1), doc="Thermal, same size as visible."),
+                    "caption_visible": text(doc="What the visible image shows; may be empty."),
+                    "caption_infrared": text(doc="What the infrared image shows; may be empty."),
+                    "entities": tfds.features.Sequence(
+                        text(), doc="0 to 8 things named in the captions, most salient first."
+                    ),
+                    "label_entities": tfds.features.Sequence(
+                        text(), doc="Things that the labels of the set's authors hold."
+                    ),
+                }
+            ),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        try:
+            manual_dir = pathlib.Path(dl_manager.manual_dir)
+        except AssertionError as error:  # TFDS: the folder is missing or empty
+            raise UserError(f"{self.name}: {' '.join(str(error).split())}") from error
+        root, layout = find_layout(manual_dir, self.FOLDER_NAMES, self.layouts(), self.name)
+        pairs, problems = find_pairs(root, layout)
+        problems += self.problems_of(pairs)
+        with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            progress = tqdm(pool.map(self._check, pairs), "Checking pairs", len(pairs), leave=False)
+            for found in progress:
+                problems += found
+        if problems:
+            raise UserError(describe_problems(self.name, root, problems))
+        splits: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            splits.setdefault(self.split_of(pair.id), []).append(pair)
+        self._warn_of_counts({split: len(members) for split, members in splits.items()})
+        return {split: self._generate_examples(members) for split, members in splits.items()}
+
+    def _generate_examples(self, pairs: Sequence[Pair]) -> Iterator[tuple[str, dict]]:
+        for pair in pairs:
+            annotation = self.annotations.get(pair.id, {})
+            yield (
+                pair.id,
+                {
+                    "id": pair.id,
+                    "visible": self.encode(pair.visible, 3),
+                    "infrared": self.encode(pair.infrared, 1),
+                    "caption_visible": annotation.get("caption_visible", ""),
+                    "caption_infrared": annotation.get("caption_infrared", ""),
+                    "entities": annotation.get("entities", []),
+                    "label_entities": [] if pair.labels is None else self.read_labels(pair.labels),
+                },
+            )
+
+    def _check(self, pair: Pair) -> list[str]:
+        problems = check_images(pair)
+        if pair.labels is not None:
+            try:
+                self.read_labels(pair.labels)
+            except UserError as error:
+                problems.append(str(error))
+        return problems
+
+    def _warn_of_counts(self, found: dict[str, int]) -> None:
+        expected = self.expected_counts()
+        if found != expected:
+            counts = ", ".join(
+                f"{split} {found.get(split, 0)} of {expected.get(split, 0)}"
+                for split in sorted(expected | found)
+            )
+            logging.warning(
+                "%s: found %d of %d pairs (%s); empty splits are left out",
+                self.info.full_name,
+                sum(found.values()),
+                sum(expected.values()),
+                counts,
+            )
+
+
+def _package_folder(builder: type):
+    return importlib.resources.files(builder.__module__.rpartition(".")[0])
+
+
+def find_layout(
+    manual_dir: pathlib.Path,
+    names: Sequence[str],
+    layouts: Sequence[tuple[Folders, ...]],
+    title: str,
+) -> tuple[pathlib.Path, tuple[Folders, ...]]:
+    """Finds where in the manual folder a set lies, and how it is laid out.
+
+    Args:
+      manual_dir: TFDS's manual folder.
+      names: folders within it that are looked into first.
+      layouts: accepted layouts, the preferred one first.
+      title: name of the set, for errors.
+
+    Returns:
+      The root of the set and the parts of the layout that exist there.
+
+    Raises:
+      UserError: no layout is there.
+    """
+    roots = [manual_dir / name for name in names] + [manual_dir]
+    for root in roots:
+        for layout in layouts:
+            parts = tuple(
+                part
+                for part in layout
+                if (root / part.visible).is_dir() or (root / part.infrared).is_dir()
+            )
+            if parts:
+                return root, parts
+    accepted = " or ".join(
+        ", ".join(f"{part.infrared}/ and {part.visible}/" for part in layout) for layout in layouts
+    )
+    raise UserError(
+        f"{title}: no pairs in {manual_dir}; put {accepted} there"
+        + (f", or into {names[0]}/ within it" if names else "")
+    )
+
+
+def find_pairs(root: pathlib.Path, parts: Sequence[Folders]) -> tuple[list[Pair], list[str]]:
+    """Lists the pairs of a set.
+
+    Args:
+      root: folder that the parts are relative to.
+      parts: folders of visible and infrared images and of labels.
+
+    Returns:
+      The complete pairs in order of id, and one line for each thing that is missing or doubled.
+    """
+    pairs: dict[str, Pair] = {}
+    problems: list[str] = []
+    for part in parts:
+        files = {}
+        for folder in (part.visible, part.infrared):
+            try:
+                files[folder] = images.list_images(root / folder)
+            except UserError as error:
+                problems.append(str(error))
+        if len(files) < 2:
+            continue
+        visible, infrared = files[part.visible], files[part.infrared]
+        labels: dict[str, pathlib.Path] | None = None
+        if part.labels is not None and (root / part.labels).is_dir():
+            labels = {path.stem: path for path in sorted((root / part.labels).iterdir())}
+        for folder, missing in (
+            (part.visible, infrared.keys() - visible.keys()),
+            (part.infrared, visible.keys() - infrared.keys()),
+            (
+                part.labels,
+                set() if labels is None else visible.keys() & infrared.keys() - labels.keys(),
+            ),
+        ):
+            if missing:
+                problems.append(f"{folder}/ lacks {', '.join(sorted(missing))}")
+        for stem in visible.keys() & infrared.keys():
+            if stem in pairs:
+                problems.append(f"{stem}: in {pairs[stem].part} and in {_parent(part)}")
+            pairs[stem] = Pair(
+                id=stem,
+                visible=visible[stem],
+                infrared=infrared[stem],
+                labels=None if labels is None else labels.get(stem),
+                part=_parent(part),
+            )
+    return sorted(pairs.values(), key=lambda pair: pair.id), problems
+
+
+def _parent(part: Folders) -> str:
+    return part.visible.rpartition("/")[0]
+
+
+def check_images(pair: Pair) -> list[str]:
+    """Decodes both images of a pair; returns one line for each that is unreadable, or for unequal sizes."""
+    problems, sizes = [], []
+    for path in (pair.visible, pair.infrared):
+        try:
+            sizes.append(images.read_image(path).shape[:2])
+        except UserError as error:
+            problems.append(str(error))
+    if not problems and sizes[0] != sizes[1]:
+        (height, width), (infrared_height, infrared_width) = sizes
+        problems.append(
+            f"{pair.id}: visible is {width}x{height}, infrared {infrared_width}x{infrared_height}"
+        )
+    return problems
+
+
+def describe_problems(title: str, root: pathlib.Path, problems: Sequence[str]) -> str:
+    """One message for everything that is wrong, with the cure first."""
+    lines = [f"{title}: restore, mend or remove these files in {root}, then prepare again:"]
+    lines += [f"  {problem}" for problem in problems[:PROBLEMS_SHOWN]]
+    if len(problems) > PROBLEMS_SHOWN:
+        lines.append(f"  and {len(problems) - PROBLEMS_SHOWN} more")
+    return "\n".join(lines)
+
+
+def encoded_image(path: pathlib.Path, channels: int) -> bytes:
+    """Bytes of an 8-bit PNG or JPEG file with the given number of channels.
+
+    Args:
+      path: an image file.
+      channels: 3 for RGB (grey is repeated), 1 for grey (colour becomes luma).
+
+    Returns:
+      The file as it is where it already holds that, else a PNG.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    encoded = path.read_bytes()
+    image = images.decode_image(encoded, str(path))
+    if image.shape[2] == channels and _is_plain(encoded):
+        return encoded
+    return images.encode_png(with_channels(image, channels))
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 [H, W, 1 or 3] -> [H, W, channels]: grey is repeated, colour becomes luma."""
+    return images.to_rgb(image) if channels == 3 else images.to_grey(image)[..., None]
+
+
+def _is_plain(encoded: bytes) -> bool:
+    """Whether every decoder gives the same 8-bit channels: JPEG, or PNG without palette or alpha."""
+    if encoded.startswith(b"\xff\xd8\xff"):
+        return True
+    # PNG's first chunk, IHDR, has bit depth and colour type (0 grey, 2 RGB) at bytes 24 and 25.
+    return encoded.startswith(b"\x89PNG") and encoded[24] == 8 and encoded[25] in (0, 2)
+
+
+def read_annotations(content: bytes, name: str) -> dict[str, dict]:
+    """Reads JSON lines with an `id` each.
+
+    Args:
+      content: the bytes of the file, gzip-compressed where the name ends with `.gz`.
+      name: what errors call the file.
+
+    Returns:
+      The lines by id, in the file's order.
+
+    Raises:
+      UserError: a line is not a JSON object with an `id`, or an id comes twice.
+    """
+    if name.endswith(".gz"):
+        content = gzip.decompress(content)
+    annotations: dict[str, dict] = {}
+    for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            annotation = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{name}, line {number}: not JSON ({error.msg}); mend it") from error
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), str):
+            raise UserError(f"{name}, line {number}: no text field `id`; add it")
+        if annotation["id"] in annotations:
+            raise UserError(f"{name}, line {number}: id {annotation['id']} a second time; drop one")
+        annotations[annotation["id"]] = annotation
+    return annotations
