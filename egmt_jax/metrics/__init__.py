@@ -1,1 +1,41 @@
-"""."""
+"""Fusion metrics in JAX: each as a function, the whole table for one pair, and tables over sets of images.
+
+All are measured on 8-bit grey values, the arguments always in the order fused, visible, infrared. Definitions, units,
+ranges and sources are in the docstrings; `METRICS` says which direction is better.
+"""
+
+from egmt_jax.metrics.edges import edge_preservation
+from egmt_jax.metrics.information import (
+    entropy,
+    mutual_information,
+    normalised_mutual_information,
+)
+from egmt_jax.metrics.statistics import (
+    average_gradient,
+    correlation_coefficient,
+    mean_squared_error,
+    peak_signal_to_noise_ratio,
+    spatial_frequency,
+    standard_deviation,
+    sum_of_correlations_of_differences,
+)
+from egmt_jax.metrics.structure import structural_similarity, visual_information_fidelity
+from egmt_jax.metrics.table import METRICS, fusion_metrics
+
+__all__ = [
+    "METRICS",
+    "average_gradient",
+    "correlation_coefficient",
+    "edge_preservation",
+    "entropy",
+    "fusion_metrics",
+    "mean_squared_error",
+    "mutual_information",
+    "normalised_mutual_information",
+    "peak_signal_to_noise_ratio",
+    "spatial_frequency",
+    "standard_deviation",
+    "structural_similarity",
+    "sum_of_correlations_of_differences",
+    "visual_information_fidelity",
+]

@@ -1,0 +1,130 @@
+"""Metrics of information from histograms of the 256 grey values: EN, MI, NMI."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from egmt_jax.metrics.regions import Size, extent, inside
+
+LEVELS = 256
+
+
+def entropy(fused: ArrayLike, *, size: Size = None) -> Array:
+    """EN: Shannon entropy of the histogram of the fused image.
+
+    Definition: -sum p log2 p over the 256 grey values. Higher is better. Unit: bits. Range: 0 (a constant image) to 8.
+    Has no useful gradient.
+
+    Source: Roberts, van Aardt and Ahmed, "Assessment of image fusion procedures using entropy, image quality, and
+    multispectral classification", J. Applied Remote Sensing 2, 2008. Scripts that bin a float image anew between its
+    minimum and maximum give other values.
+
+    Args:
+      fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
+      size: true (height, width) where the array is padded.
+
+    Returns:
+      float32 scalar.
+    """
+    values = _levels(fused)
+    counts = _count(values, LEVELS, inside(values.shape, *extent(values.shape, size)))
+    return _entropy(counts) / jnp.log(2.0)
+
+
+def mutual_information(
+    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
+) -> Array:
+    """MI: what the fused image tells about the grey values of the two sources.
+
+    Definition: I(F; A) + I(F; B) from joint histograms of 256 x 256 bins, natural logarithm; symmetric in the sources.
+    Higher is better. Unit: nats. Range: 0 to 2 ln 256 = 11.09; 0 where the fused image, or both sources, are constant.
+    Has no useful gradient.
+
+    Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics Letters 38(7), 2002.
+    Scripts that use log2 give values larger by 1 / ln 2 = 1.44; some stretch each image to 0..255 first.
+
+    Args:
+      fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
+      visible: the same shape.
+      infrared: the same shape.
+      size: true (height, width) where the arrays are padded.
+
+    Returns:
+      float32 scalar.
+    """
+    fused_visible, fused_infrared = _joint_histograms(fused, visible, infrared, size)
+    return _information(fused_infrared) + _information(fused_visible)
+
+
+def normalised_mutual_information(
+    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
+) -> Array:
+    """NMI: mutual information over the entropies, so that it does not reward contrast.
+
+    Definition: 2 [I(F; A) / (H(F) + H(A)) + I(F; B) / (H(F) + H(B))], symmetric in the sources. Higher is better.
+    Range: 0 to 2 (2 where F = A = B); a term whose two images are constant is 0. Has no useful gradient.
+
+    Source: Hossny, Nahavandi and Creighton, "Comments on 'Information measure for performance of image fusion'",
+    Electronics Letters 44(18), 2008. The base of the logarithm cancels; scripts that drop the factor 2 give half of it.
+
+    Args:
+      fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
+      visible: the same shape.
+      infrared: the same shape.
+      size: true (height, width) where the arrays are padded.
+
+    Returns:
+      float32 scalar.
+    """
+    fused_visible, fused_infrared = _joint_histograms(fused, visible, infrared, size)
+    return _normalised(fused_infrared) + _normalised(fused_visible)
+
+
+def _levels(image: ArrayLike) -> Array:
+    image = jnp.asarray(image)
+    if jnp.issubdtype(image.dtype, jnp.floating):
+        image = jnp.clip(jnp.round(image), 0, LEVELS - 1)
+    return image.astype(jnp.int32)
+
+
+def _count(values: Array, bins: int, image: Array) -> Array:
+    """Histogram int32 [bins] of the values where `image` holds."""
+    values = jnp.where(image, values, bins)
+    return jnp.zeros(bins, jnp.int32).at[values.ravel()].add(1, mode="drop")
+
+
+def _joint_histograms(
+    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, size: Size
+) -> tuple[Array, Array]:
+    """Counts [256, 256] of the fused value (rows) with the visible and with the infrared one."""
+    fused, visible, infrared = _levels(fused), _levels(visible), _levels(infrared)
+    if not fused.shape == visible.shape == infrared.shape or fused.ndim != 2:
+        shapes = [fused.shape, visible.shape, infrared.shape]
+        raise ValueError(f"images must be [H, W] and of one shape, got {shapes}")
+    image = inside(fused.shape, *extent(fused.shape, size))
+    return tuple(
+        _count(LEVELS * fused + source, LEVELS**2, image).reshape(LEVELS, LEVELS)
+        for source in (visible, infrared)
+    )
+
+
+def _entropy(counts: Array) -> Array:
+    """Entropy in nats of a histogram."""
+    share = counts.astype(jnp.float32) / jnp.maximum(counts.sum(), 1).astype(jnp.float32)
+    return -jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1.0)))
+
+
+def _information(joint: Array) -> Array:
+    """Mutual information in nats of a joint histogram; exactly 0 where one side is constant."""
+    rows, columns = joint.sum(axis=1, keepdims=True), joint.sum(axis=0, keepdims=True)
+    counts, rows, columns = (x.astype(jnp.float32) for x in (joint, rows, columns))
+    pixels = jnp.maximum(rows.sum(), 1.0)
+    given_row = counts / jnp.maximum(rows, 1.0)  # at most 1, and equal to the column's share
+    share = jnp.broadcast_to(columns / pixels, counts.shape)  # where the two are independent
+    ratio = jnp.where(counts > 0, given_row / jnp.where(share > 0, share, 1.0), 1.0)
+    return jnp.maximum(jnp.sum(jnp.sum(counts / pixels * jnp.log(ratio), axis=1)), 0.0)
+
+
+def _normalised(joint: Array) -> Array:
+    entropies = _entropy(joint.sum(axis=1)) + _entropy(joint.sum(axis=0))
+    return 2 * _information(joint) / jnp.where(entropies > 0, entropies, 1.0)
