@@ -1,0 +1,205 @@
+"""Text features: the table of the vocabulary, features of other names, features of sentences."""
+
+import dataclasses
+import functools
+import hashlib
+import importlib.resources
+import io
+import os
+import pathlib
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+
+from egmt_jax.entities.encoders import PROMPTS, load_encoder, unit_rows
+from egmt_jax.entities.vocabulary import Vocabulary, load_vocabulary
+from egmt_jax.errors import UserError
+
+# Tables that come with the package, by the name of their encoder.
+PACKAGED = ("minilm",)
+
+
+@dataclasses.dataclass(frozen=True)
+class TextFeatures:
+    """The features of every name of the vocabulary.
+
+    Attributes:
+      features: float32 [K, D], rows of unit norm in the order of the vocabulary.
+      encoder: kind of encoder, "clip" or "minilm".
+      model: hub id or path of the encoder's model.
+      prompt: the text that was embedded, with {name} in it.
+      dimension: D.
+      sha256: of what the file stores: values, names, model, prompt.
+    """
+
+    features: np.ndarray
+    encoder: str
+    model: str
+    prompt: str
+    dimension: int
+    sha256: str
+
+
+def build_table(
+    vocabulary: Vocabulary,
+    encoder: str,
+    path: str | os.PathLike,
+    *,
+    model: str | None = None,
+) -> None:
+    """Embeds every name of a vocabulary and writes the table, atomically.
+
+    Values are stored as float16. Equal inputs give an equal file.
+
+    Args:
+      vocabulary: whose names are embedded, in its order, with the encoder's prompt.
+      encoder: "clip" or "minilm"; needs the extra [annotate].
+      path: the .npz file to write.
+      model: hub id or local path; the encoder's usual model by default.
+
+    Raises:
+      UserError: the encoder does not load, or the file cannot be written.
+    """
+    from egmt_jax.data.images import write_atomically  # it imports OpenCV
+
+    loaded = load_encoder(encoder, model)
+    prompt = PROMPTS[encoder]
+    texts = [prompt.format(name=name) for name in vocabulary.names]
+    content = {
+        "features": loaded.encode(texts).astype(np.float16),
+        "names": np.array(vocabulary.names),
+        "vocabulary_version": np.array(vocabulary.version),
+        "encoder": np.array(encoder),
+        "model": np.array(loaded.model),
+        "prompt": np.array(prompt),
+    }
+    file = io.BytesIO()
+    np.savez_compressed(file, **content, sha256=np.array(_digest(content)))
+    write_atomically(path, file.getvalue())
+
+
+def load_text_features(name: str = "minilm") -> TextFeatures:
+    """Loads a text-feature table of the packaged vocabulary.
+
+    Args:
+      name: "minilm" for the table that ships (all-MiniLM-L6-v2, 384-d), or the path of an .npz
+        written by `build_table`.
+
+    Returns:
+      The table; its features are a new array each time.
+
+    Raises:
+      UserError: no such table, not a table, damaged (its hash differs), or made for another
+        version of the vocabulary.
+    """
+    packaged = name in PACKAGED
+    if packaged:
+        encoded = importlib.resources.files(__package__).joinpath(f"{name}.npz").read_bytes()
+    else:
+        try:
+            encoded = pathlib.Path(name).read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"text features {name}: cannot be read ({error.strerror}); give "
+                f"{' or '.join(PACKAGED)}, or the path of a table"
+            ) from error
+    try:
+        with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
+            content = dict(file)
+        stored = str(content.pop("sha256"))
+        version, encoder = str(content["vocabulary_version"]), str(content["encoder"])
+        model, prompt = str(content["model"]), str(content["prompt"])
+        features, names = content["features"], tuple(content["names"].tolist())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"text features {name}: not a table written by build_table") from error
+    if _digest(content) != stored:
+        raise UserError(f"text features {name}: damaged (its hash differs); copy or build it again")
+    vocabulary = load_vocabulary()
+    if version != vocabulary.version or names != vocabulary.names:
+        raise UserError(
+            f"text features {name}: made for vocabulary {version}, this is {vocabulary.version}; "
+            "build the table again"
+        )
+    return TextFeatures(
+        features=unit_rows(features),
+        encoder=encoder,
+        model=model,
+        prompt=prompt,
+        dimension=features.shape[1],
+        sha256=stored,
+    )
+
+
+def embed(names: Sequence[str], encoder: str = "minilm") -> np.ndarray:
+    """Features of entity names, in the vocabulary or not.
+
+    Args:
+      names: entity names. One the vocabulary knows, under any synonym, gets its row of the table;
+        the others are embedded by the table's own model, if the extra [annotate] is installed.
+      encoder: a table, as for `load_text_features`.
+
+    Returns:
+      float32 [N, D], rows of unit norm.
+
+    Raises:
+      UserError: a name is empty, or unknown while the encoder cannot be loaded; the message lists
+        the nearest known names.
+    """
+    if any(not name.strip() for name in names):
+        raise UserError("entity names must not be empty")
+    vocabulary, table = load_vocabulary(), load_text_features(encoder)
+    features = np.zeros((len(names), table.dimension), np.float32)
+    unknown = [index for index, name in enumerate(names) if name not in vocabulary]
+    for index in set(range(len(names))).difference(unknown):
+        features[index] = table.features[vocabulary.id_of(names[index])]
+    if unknown:
+        texts = [table.prompt.format(name=" ".join(names[index].split())) for index in unknown]
+        try:
+            features[unknown] = _encoder(table.encoder, table.model).encode(texts)
+        except UserError as error:
+            raise UserError(
+                "; ".join(
+                    f"entity {names[index]!r} is not in the vocabulary (nearest known: "
+                    f"{', '.join(vocabulary.nearest(names[index]))})"
+                    for index in unknown
+                )
+                + f"; to embed it: {error}"
+            ) from error
+    return features
+
+
+def embed_sentences(
+    sentences: Sequence[str], encoder: str = "minilm", *, model: str | None = None
+) -> np.ndarray:
+    """Features of whole sentences, such as captions, for comparison with entities.
+
+    Args:
+      sentences: texts; what goes beyond the model's longest input is cut.
+      encoder: "clip" or "minilm"; needs the extra [annotate].
+      model: hub id or local path; the encoder's usual model by default.
+
+    Returns:
+      float32 [N, D], rows of unit norm, in the space of the table of that model.
+
+    Raises:
+      UserError: the encoder cannot be loaded.
+    """
+    if not sentences:
+        raise UserError("no sentences to embed")
+    return _encoder(encoder, model).encode(sentences)
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(kind: str, model: str | None):
+    return load_encoder(kind, model)
+
+
+def _digest(content: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(content):
+        digest.update(key.encode())
+        value = content[key]
+        digest.update(f"{value.dtype.str} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
