@@ -1,0 +1,392 @@
+"""The whole model: a global look at the pair, then local rendering."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from egmt_jax.models import layers
+from egmt_jax.models.classifier import Classifier
+from egmt_jax.models.decoder import Decoder
+from egmt_jax.models.encoder import Encoder
+from egmt_jax.models.interaction import (
+    ChannelAttention,
+    EntityAttention,
+    VisualTokens,
+    apply_matrix,
+)
+from egmt_jax.models.layers import Conv, Residual, activation
+
+CONTEXT_SIDE = 256
+"""Longest side, in pixels, of the reduced pair that the context is found on."""
+
+CELL = 8
+"""Pixels of the reduced pair per cell of the grid of visual tokens, each way."""
+
+SMALLEST_SIDE = 16
+GAIN_BOUNDS = (0.8, 1.6)
+OFFSET_BOUND = 0.4
+
+
+class TextFeatures(nnx.Variable):
+    """The vocabulary's text-feature table: saved with the model, never trained."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Entities:
+    """Entities that guide a fusion.
+
+    Attributes:
+      features: float32 [B, N, D], text features.
+      weight: float32 [B, N] in [0, 1]: 1 given, 0 absent (padding), or a probability.
+    """
+
+    features: Float[Array, "b n d"]
+    weight: Float[Array, "b n"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Visual:
+    """What the whole pair shows, before any entity is considered. See `EGMT.visual`.
+
+    Attributes:
+      into_visible: float32 [B, 2C, 2C], carries infrared features into the visible stream.
+      into_infrared: float32 [B, 2C, 2C], the other way.
+      tokens: [B, h, w, T], visual tokens on a grid over the whole pair.
+      similarity: float32 [B, h, w, K], agreement of each token with each entity of the vocabulary.
+      entity_logits: float32 [B, K].
+      tone: float32 [B, 2], gain in [0.8, 1.6] and offset in [-0.4, 0.4].
+      cells: int32 [B, 2], rows and columns of the grid that cover real pixels.
+      step: float32 [B], pixels of the pair per cell.
+    """
+
+    into_visible: Float[Array, "b c c"]
+    into_infrared: Float[Array, "b c c"]
+    tokens: Float[Array, "b h w t"]
+    similarity: Float[Array, "b h w k"]
+    entity_logits: Float[Array, "b k"]
+    tone: Float[Array, "b 2"]
+    cells: Int[Array, "b 2"]
+    step: Float[Array, " b"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Everything global that `EGMT.render` needs, and the attention that led to it.
+
+    Attributes:
+      visual: what the whole pair shows.
+      modulation: [B, h, w, 4C], scale and shift of the joined features per cell.
+      attention: float32 [B, h, w, N], how much each cell looked at each entity; sums to at most 1.
+    """
+
+    visual: Visual
+    modulation: Float[Array, "b h w m"]
+    attention: Float[Array, "b h w n"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Fusion:
+    """What a call of the model returns.
+
+    Attributes:
+      fused: float32 [B, H, W, 1] in [0, 1].
+      entity_logits: float32 [B, K].
+      context: with the attention per entity, see `Context`.
+    """
+
+    fused: Float[Array, "b h w 1"]
+    entity_logits: Float[Array, "b k"]
+    context: Context
+
+
+class EGMT(nnx.Module):
+    """Entity-guided multi-task fusion of a visible and an infrared image (arXiv 2601.01870).
+
+    `visual`, `guide` and `render` are its three steps; `context` is the first two, and a call all
+    three. Images are float32 [B, H, W, 1] in [0, 1], luma and infrared, any H and W of 16 or more.
+
+    Args:
+      text_features: float32 [K, D], the vocabulary's table (see `egmt_jax.entities`).
+      width: C, channels at 1/patch of the size; twice as many at half of that.
+      patch: factor of the first pixel-unshuffle, 2 or 4.
+      tokens: channels of the visual tokens.
+      token_blocks: residual blocks on the token grid.
+      joint_blocks: residual blocks where the streams have met.
+      heads: of the attention between the streams; divides 2 width.
+      dimension: of the attention to entities.
+      dtype: of activations: float32 or bfloat16; parameters and output are float32.
+      rngs: NNX random streams.
+
+    Raises:
+      ValueError: a size that does not fit.
+    """
+
+    def __init__(
+        self,
+        text_features: Float[Array, "k d"],
+        *,
+        width: int = 32,
+        patch: int = 2,
+        tokens: int = 96,
+        token_blocks: int = 2,
+        joint_blocks: int = 0,
+        heads: int = 4,
+        dimension: int = 64,
+        dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        if patch not in (2, 4):
+            raise ValueError(f"patch is 2 or 4, not {patch}")
+        if (2 * width) % heads:
+            raise ValueError(f"heads={heads} must divide twice the width {width}")
+        if jnp.ndim(text_features) != 2:
+            raise ValueError(f"text features are [K, D], not {jnp.shape(text_features)}")
+        entities, text = text_features.shape
+        self.patch, self.joint_blocks = patch, joint_blocks
+        self.text_features = TextFeatures(jnp.asarray(text_features, jnp.float32))
+        kwargs = dict(dtype=dtype, rngs=rngs)
+        self.visible_encoder = Encoder(width, patch, **kwargs)
+        self.infrared_encoder = Encoder(width, patch, **kwargs)
+        self.visible_attention = ChannelAttention(2 * width, heads, **kwargs)
+        self.infrared_attention = ChannelAttention(2 * width, heads, **kwargs)
+        self.join = Conv(4 * width, 2 * width, 1, **kwargs)
+        self.joint = nnx.List([Residual(2 * width, **kwargs) for _ in range(joint_blocks)])
+        # Tokens lie on one grid for every patch: an eighth of the reduced size.
+        self.token_unshuffle = CELL // (2 * patch)
+        token_inputs = 2 * width * self.token_unshuffle**2
+        self.visual_tokens = VisualTokens(token_inputs, tokens, token_blocks, **kwargs)
+        self.entity_attention = EntityAttention(tokens, text, dimension, 2 * width, **kwargs)
+        self.classifier = Classifier(entities)
+        self.decoder = Decoder(width, patch, **kwargs)
+        self.tone_hidden = nnx.Linear(tokens + 6, 32, rngs=rngs)
+        self.tone_output = nnx.Linear(32, 2, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+
+    @property
+    def receptive_field(self) -> int:
+        """How far, in pixels, an output pixel of `render` looks to each side at most."""
+        at_patch = 2 + 1 + 1  # encoder, decoder, output
+        at_half = 1 + 2 * self.joint_blocks + 2 + 1  # the last: alignment to whole cells
+        return at_patch * self.patch + at_half * 2 * self.patch
+
+    def entity_tokens(self, entity_ids: Int[Array, "b n"]) -> Entities:
+        """Looks ids of the vocabulary up; -1 is padding. int32 [B, N] -> `Entities`."""
+        features = jnp.take(self.text_features[...], jnp.maximum(entity_ids, 0), axis=0)
+        return Entities(features, (entity_ids >= 0).astype(jnp.float32))
+
+    def self_guidance(self, visual: Visual) -> Entities:
+        """The whole vocabulary, each entity weighed by the classifier's own probability."""
+        table = self.text_features[...]
+        features = jnp.broadcast_to(table[None], (visual.entity_logits.shape[0], *table.shape))
+        return Entities(features, jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits)))
+
+    def visual(
+        self,
+        visible: Float[Array, "b h w 1"],
+        infrared: Float[Array, "b h w 1"],
+        valid: Bool[Array, "b h w"] | None = None,
+    ) -> Visual:
+        """Looks at the whole pair, reduced so that its long side has at most 256 pixels.
+
+        Args:
+          visible: luma in [0, 1].
+          infrared: likewise.
+          valid: the real pixels of a padded batch, at the top left of each image; None: all.
+        """
+        _check(visible, infrared)
+        pair = jnp.concatenate([visible, infrared], axis=-1)
+        pair, height, width, scale = layers.reduce_to(pair, valid, CONTEXT_SIDE)
+        statistics = _statistics(pair, layers.inside(height, width, pair.shape[1:3]))
+        pair, shallow_mask, deep_mask = self._fill(pair, height, width)
+        _, visible_deep = self.visible_encoder(pair[..., :1], shallow_mask, deep_mask)
+        _, infrared_deep = self.infrared_encoder(pair[..., 1:], shallow_mask, deep_mask)
+        into_visible = self.visible_attention.matrix(visible_deep, infrared_deep)
+        into_infrared = self.infrared_attention.matrix(infrared_deep, visible_deep)
+        joined = self._join(visible_deep, infrared_deep, into_visible, into_infrared, deep_mask)
+
+        batch = pair.shape[0]
+        cells = jnp.stack(
+            [
+                jnp.broadcast_to(jnp.asarray(layers.divide_up(side, CELL), jnp.int32), (batch,))
+                for side in (height, width)
+            ],
+            axis=1,
+        )
+        factor = self.token_unshuffle
+        grid = tuple(layers.divide_up(side, factor) for side in joined.shape[1:3])
+        joined = layers.zero_pad(joined, (grid[0] * factor, grid[1] * factor))
+        token_mask = layers.inside(cells[:, 0], cells[:, 1], grid)
+        tokens = self.visual_tokens(layers.pixel_unshuffle(joined, factor), token_mask)
+        similarity = self.entity_attention.similarity(
+            tokens, self._centred(self.text_features[...])
+        )
+        mean = jnp.sum(tokens.astype(jnp.float32), axis=(1, 2)) / jnp.sum(token_mask, axis=(1, 2))
+        return Visual(
+            into_visible=into_visible,
+            into_infrared=into_infrared,
+            tokens=tokens,
+            similarity=similarity,
+            entity_logits=self.classifier(similarity, token_mask),
+            tone=self._tone(jnp.concatenate([mean, statistics], axis=1)),
+            cells=cells,
+            step=CELL * scale,
+        )
+
+    def guide(self, visual: Visual, entities: Entities | None = None) -> Context:
+        """Adds the entities.
+
+        Args:
+          visual: of the pair.
+          entities: those that guide; None: the classifier's own (`self_guidance`). Entities whose
+            weights are all 0 switch the guidance off.
+        """
+        if entities is None:
+            entities = self.self_guidance(visual)
+        modulation, attention = self.entity_attention(
+            visual.tokens, self._centred(entities.features), entities.weight
+        )
+        return Context(visual, modulation, attention)
+
+    def context(
+        self,
+        visible: Float[Array, "b h w 1"],
+        infrared: Float[Array, "b h w 1"],
+        entities: Entities | None = None,
+        valid: Bool[Array, "b h w"] | None = None,
+    ) -> Context:
+        """Everything global: `guide(visual(...))`."""
+        return self.guide(self.visual(visible, infrared, valid), entities)
+
+    def render(
+        self,
+        visible: Float[Array, "b h w 1"],
+        infrared: Float[Array, "b h w 1"],
+        context: Context,
+        valid: Bool[Array, "b h w"] | None = None,
+        origin: tuple[int, int] = (0, 0),
+    ) -> Float[Array, "b h w 1"]:
+        """Fuses a pair or a tile of it; each pixel depends on `receptive_field` pixels around it.
+
+        Args:
+          visible: luma in [0, 1].
+          infrared: likewise.
+          context: of the whole pair.
+          valid: the real pixels of a padded batch; None: all.
+          origin: row and column of a tile's first pixel in the whole pair, multiples of 2 patch.
+
+        Returns:
+          float32 in [0, 1]. Gradients pass the bounds: a pixel beyond them is drawn back.
+        """
+        _check(visible, infrared)
+        rows, columns = visible.shape[1:3]
+        visual = context.visual
+        height, width = layers.extents(valid, visible.shape)
+        pair = jnp.concatenate([visible, infrared], axis=-1)
+        pair, shallow_mask, deep_mask = self._fill(pair, height, width)
+        visible, infrared = pair[..., :1], pair[..., 1:]
+        visible_shallow, visible_deep = self.visible_encoder(visible, shallow_mask, deep_mask)
+        infrared_shallow, infrared_deep = self.infrared_encoder(infrared, shallow_mask, deep_mask)
+        joined = self._join(
+            visible_deep, infrared_deep, visual.into_visible, visual.into_infrared, deep_mask
+        )
+        for block in self.joint:
+            joined = block(joined, deep_mask)
+        modulation = layers.sample_grid(
+            context.modulation, visual.cells, visual.step, joined.shape[1:3], 2 * self.patch, origin
+        )
+        scale, shift = jnp.split(modulation, 2, axis=-1)
+        joined = layers.masked(joined * (1.0 + scale) + shift, deep_mask)
+        fused = self.decoder(
+            joined,
+            visible_shallow,
+            infrared_shallow,
+            visible,
+            infrared,
+            shallow_mask,
+            deep_mask,
+        )
+        gain, offset = visual.tone[:, :1, None, None], visual.tone[:, 1:, None, None]
+        fused = (gain * fused + offset)[:, :rows, :columns]
+        return fused + jax.lax.stop_gradient(jnp.clip(fused, 0.0, 1.0) - fused)
+
+    def __call__(
+        self,
+        visible: Float[Array, "b h w 1"],
+        infrared: Float[Array, "b h w 1"],
+        entities: Entities | None = None,
+        valid: Bool[Array, "b h w"] | None = None,
+    ) -> Fusion:
+        """Fuses whole pairs: `render` with the `context` of the same pairs."""
+        context = self.context(visible, infrared, entities, valid)
+        fused = self.render(visible, infrared, context, valid)
+        return Fusion(fused, context.visual.entity_logits, context)
+
+    def _fill(self, pair, height, width):
+        """Extends each image to whole cells of 2 patch pixels by edge replication, then by zeros.
+
+        Returns the pair and the masks of the cells at both scales, as `Encoder` takes them.
+        """
+        cell = 2 * self.patch
+        rows, columns = (layers.divide_up(side, cell) for side in pair.shape[1:3])
+        pair = layers.replicate_edge(pair, height, width, (rows * cell, columns * cell))
+        height, width = layers.divide_up(height, cell), layers.divide_up(width, cell)
+        pair = layers.masked(pair, layers.inside(height * cell, width * cell, pair.shape[1:3]))
+        shallow = layers.inside(2 * height, 2 * width, (2 * rows, 2 * columns))
+        return pair, shallow, layers.inside(height, width, (rows, columns))
+
+    def _join(self, visible, infrared, into_visible, into_infrared, mask):
+        """Each deep stream takes up the other, and both become one."""
+        visible, infrared = (
+            visible + apply_matrix(infrared, into_visible),
+            infrared + apply_matrix(visible, into_infrared),
+        )
+        return activation(self.join(jnp.concatenate([visible, infrared], axis=-1), mask))
+
+    def _tone(self, summary):
+        """Gain and offset of each image; 1 and 0 before training."""
+        tone = self.tone_output(activation(self.tone_hidden(summary)))
+        low, high = GAIN_BOUNDS
+        start = math.log((1.0 - low) / (high - 1.0))
+        gain = low + (high - low) * jax.nn.sigmoid(tone[:, :1] + start)
+        return jnp.concatenate([gain, OFFSET_BOUND * jnp.tanh(tone[:, 1:])], axis=1)
+
+    def _centred(self, features):
+        """Text features less the table's mean, at unit scale per component.
+
+        Sentence encoders put short names close together: what tells them apart is the rest.
+        """
+        mean = jnp.mean(self.text_features[...], axis=0)
+        mean = mean.reshape((1,) * (features.ndim - 1) + (-1,))
+        return (features - mean) * features.shape[-1] ** 0.5
+
+
+def _check(visible, infrared):
+    """Raises ValueError on shapes that cannot be fused."""
+    if visible.ndim != 4 or visible.shape[-1] != 1 or visible.shape != infrared.shape:
+        raise ValueError(
+            f"expected two arrays [B, H, W, 1], visible {visible.shape}, infrared {infrared.shape}"
+        )
+    if min(visible.shape[1:3]) < SMALLEST_SIDE:
+        raise ValueError(f"height and width must be at least {SMALLEST_SIDE}: {visible.shape}")
+
+
+def _statistics(pair, mask):
+    """Mean and deviation of both images, mean of their maximum and minimum: [B, 6]."""
+    values = jnp.concatenate(
+        [pair, jnp.max(pair, axis=-1, keepdims=True), jnp.min(pair, axis=-1, keepdims=True)],
+        axis=-1,
+    )
+    if mask is None:
+        mask = jnp.ones((*pair.shape[:3], 1))
+    area = jnp.sum(mask, axis=(1, 2))
+    mean = jnp.sum(values * mask, axis=(1, 2)) / area
+    square = jnp.sum(jnp.square((pair - mean[:, None, None, :2]) * mask), axis=(1, 2)) / area
+    return jnp.concatenate([mean, jnp.sqrt(square + 1e-6)], axis=1)

@@ -1,0 +1,201 @@
+"""The contracts of the model: bounds, no leakage, padding, tiles, budgets."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from egmt_jax.models import EGMT, Entities
+from egmt_jax.testing import made_up_pair, text_features, tiny_model
+
+
+def pair(height, width, seed=0):
+    visible, infrared = made_up_pair(height, width, seed)
+    return tuple(
+        jnp.asarray(image[None, :, :, :1], jnp.float32) / 255.0 for image in (visible, infrared)
+    )
+
+
+@nnx.jit
+def fuse(model, visible, infrared, entities=None, valid=None):
+    return model(visible, infrared, entities, valid)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def test_an_untrained_model_returns_the_average_of_its_inputs():
+    model = EGMT(text_features(), width=8, tokens=16, heads=2, dimension=8, rngs=nnx.Rngs(0))
+    visible, infrared = pair(33, 47)
+    fused = fuse(model, visible, infrared).fused
+    np.testing.assert_allclose(fused, (visible + infrared) / 2.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 48), (300, 40)])
+def test_any_size_from_16_up_comes_back_at_its_size_within_bounds(model, size):
+    visible, infrared = pair(*size)
+    fusion = fuse(model, visible, infrared)
+    assert fusion.fused.shape == (1, *size, 1)
+    assert fusion.fused.dtype == jnp.float32
+    assert 0.0 <= float(fusion.fused.min()) <= float(fusion.fused.max()) <= 1.0
+    assert fusion.entity_logits.shape == (1, 6)
+    assert np.isfinite(fusion.entity_logits).all()
+
+
+def test_smaller_images_and_pairs_of_two_sizes_are_refused(model):
+    visible, infrared = pair(15, 40)
+    with pytest.raises(ValueError, match="at least 16"):
+        model(visible, infrared)
+    with pytest.raises(ValueError, match=r"visible \(1, 15, 40, 1\)"):
+        model(visible, pair(16, 40)[1])
+
+
+def test_logits_do_not_depend_on_the_entities_given_but_the_picture_does(model):
+    visible, infrared = pair(48, 64)
+    fusions = [
+        fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([ids])))
+        for ids in ([0, 1], [2, 5], [-1, -1])
+    ]
+    for other in fusions[1:]:
+        np.testing.assert_array_equal(fusions[0].entity_logits, other.entity_logits)
+        assert float(jnp.abs(fusions[0].fused - other.fused).max()) > 1e-4
+
+
+def test_given_entities_send_no_gradient_into_the_logits(model):
+    visible, infrared = pair(32, 32)
+
+    @nnx.jit
+    def gradient(model, features):
+        def total(features):
+            return jnp.sum(
+                model(visible, infrared, Entities(features, jnp.ones((1, 2)))).entity_logits
+            )
+
+        return jax.grad(total)(features)
+
+    np.testing.assert_array_equal(gradient(model, jnp.asarray(text_features()[None, :2])), 0.0)
+
+
+def test_padding_entities_change_nothing(model):
+    visible, infrared = pair(32, 48)
+    short = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1]])))
+    long = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, -1, -1, -1]])))
+    np.testing.assert_allclose(short.fused, long.fused, atol=1e-6)
+    np.testing.assert_array_equal(long.context.attention[..., 2:], 0.0)
+
+
+def test_the_order_of_entities_does_not_matter(model):
+    visible, infrared = pair(32, 48)
+    one = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, 4]]))).fused
+    two = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[4, 3, 1]]))).fused
+    np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_self_guidance_is_the_whole_table_weighed_by_the_probabilities(model):
+    visible, infrared = pair(40, 40)
+    fusion = fuse(model, visible, infrared)
+    weight = jax.nn.sigmoid(fusion.entity_logits)
+    entities = Entities(model.text_features[...][None], weight)
+    again = fuse(model, visible, infrared, entities)
+    np.testing.assert_allclose(fusion.fused, again.fused, atol=1e-6)
+
+
+def test_attention_sums_to_one_at_most(model):
+    visible, infrared = pair(40, 56)
+    attention = fuse(model, visible, infrared).context.attention
+    assert attention.shape == (1, 5, 7, 6)
+    assert float(attention.min()) >= 0.0
+    assert float(attention.sum(axis=-1).max()) <= 1.0 + 1e-5
+
+
+# The last pair is larger than the side the context is found on.
+@pytest.mark.parametrize(
+    ("sizes", "canvas"),
+    [([(37, 50), (64, 64), (16, 61)], (64, 64)), ([(270, 300), (40, 33), (300, 129)], (300, 302))],
+)
+@pytest.mark.parametrize("patch", [2, 4])
+def test_a_pair_in_a_padded_batch_is_fused_as_it_is_alone(sizes, canvas, patch):
+    model = tiny_model(patch=patch)
+    pairs = [pair(*size, seed=k) for k, size in enumerate(sizes)]
+    batch = np.full((2, len(sizes), *canvas, 1), 0.7, np.float32)
+    valid = np.zeros((len(sizes), *canvas), bool)
+    for k, (h, w) in enumerate(sizes):
+        batch[0, k, :h, :w], batch[1, k, :h, :w] = pairs[k][0][0], pairs[k][1][0]
+        valid[k, :h, :w] = True
+    together = fuse(model, jnp.asarray(batch[0]), jnp.asarray(batch[1]), valid=jnp.asarray(valid))
+    for k, (h, w) in enumerate(sizes):
+        alone = fuse(model, *pairs[k])
+        np.testing.assert_allclose(together.fused[k, :h, :w], alone.fused[0], atol=1e-4)
+        np.testing.assert_allclose(together.entity_logits[k], alone.entity_logits[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("patch", [2, 4])
+def test_a_tile_with_a_margin_of_the_receptive_field_agrees_with_the_whole(patch):
+    model = tiny_model(patch=patch)
+    visible, infrared = pair(160, 280)
+    context = nnx.jit(EGMT.context)(model, visible, infrared)
+    render = nnx.jit(EGMT.render)
+    whole = render(model, visible, infrared, context)
+    margin = -(-model.receptive_field // (2 * patch)) * 2 * patch
+    top, left, side = 32, 96, 2 * margin + 24
+    tile = np.s_[:, top : top + side, left : left + side]
+    rendered = render(model, visible[tile], infrared[tile], context, origin=(top, left))
+    inner = np.s_[:, margin:-margin, margin:-margin]
+    np.testing.assert_allclose(rendered[inner], whole[tile][inner], atol=1e-5)
+
+
+def test_rendering_looks_no_further_than_it_says(model):
+    visible, infrared = pair(128, 128)
+    context = nnx.jit(EGMT.context)(model, visible, infrared)
+
+    @nnx.jit
+    def gradient_of_one_pixel(model, context, visible):
+        return jax.grad(lambda v: model.render(v, infrared, context)[0, 64, 64, 0])(visible)
+
+    gradient = gradient_of_one_pixel(model, context, visible)
+    rows, columns = np.nonzero(np.asarray(gradient[0, :, :, 0]))
+    reach = max(np.abs(rows - 64).max(), np.abs(columns - 64).max())
+    assert model.receptive_field // 2 < reach <= model.receptive_field
+
+
+def test_bfloat16_activations_stay_close_to_float32():
+    images = pair(64, 64)
+    full, half = (fuse(tiny_model(dtype=d), *images) for d in (jnp.float32, jnp.bfloat16))
+    assert half.fused.dtype == jnp.float32
+    assert half.entity_logits.dtype == jnp.float32
+    assert float(jnp.abs(full.fused - half.fused).mean()) < 1.0 / 255.0
+
+
+def cost(model):
+    graphdef, state = nnx.split(model)
+    image = jax.ShapeDtypeStruct((1, 480, 640, 1), jnp.float32)
+    call = jax.jit(lambda state, v, i: nnx.merge(graphdef, state)(v, i).fused)
+    return call.lower(state, image, image).compile().cost_analysis()["flops"]
+
+
+def test_budgets_of_the_two_sizes():
+    table = text_features(48, 384)
+    base = EGMT(table, rngs=nnx.Rngs(0))
+    tiny = EGMT(table, width=28, patch=4, tokens=64, token_blocks=1, rngs=nnx.Rngs(0))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(base, nnx.Param)))
+    assert parameters <= 1.2e6
+    assert cost(base) <= 16e9
+    assert cost(tiny) <= 4e9
+
+
+def test_parameters_are_float32_and_the_table_is_not_one_of_them(model):
+    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    assert "text_features" not in params
+
+
+def test_sizes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="patch is 2 or 4"):
+        tiny_model(patch=3)
+    with pytest.raises(ValueError, match="heads=3"):
+        tiny_model(heads=3)
+    with pytest.raises(ValueError, match=r"\[K, D\]"):
+        tiny_model(np.zeros(4, np.float32))
