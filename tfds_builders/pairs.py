@@ -1,4 +1,4 @@
-"""What the builders of real pairs share: finding, checking and encoding files, splits, annotations."""
+"""What the builders of real pairs share: finding, checking and encoding files; splits; captions."""
 
 import collections
 import concurrent.futures
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from egmt_jax.data import images
 from egmt_jax.errors import UserError
+from tfds_builders import array_record
 
 IDS_SUFFIX = "_ids.txt"
 PROBLEMS_SHOWN = 50
@@ -43,37 +45,33 @@ class Pair:
     part: str
 
 
-class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
     """Builder of registered visible/infrared pairs from a manual folder.
 
-    A subclass names its folders; beside its module lie `annotations.jsonl` (or `.jsonl.gz`), and one
-    `<split>_ids.txt` for each split but `train`, which takes everything else.
+    A subclass names its folders; beside its module lie `annotations.jsonl` (or `.jsonl.gz`), and
+    one `<split>_ids.txt` for each split but `train`, which takes everything else.
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
     HOMEPAGE = ""
-    # Where the set may lie within the manual folder, beside the manual folder itself.
-    FOLDER_NAMES: Sequence[str] = ()
 
-    def __init__(self, *, file_format: str | None = None, **kwargs):
-        """Like TFDS's own, but files are array_record unless asked otherwise or prepared before."""
-        super().__init__(file_format=file_format, **kwargs)
-        if file_format is None and not self.info.initialized:
-            # TFDS's own default, tfrecord, cannot be written without TensorFlow.
-            self.info.set_file_format("array_record", override=True)
+    def folder_names(self) -> list[str]:
+        """Folders that may hold the set within the manual folder, tried before that itself."""
+        return [self.name]
 
     def layouts(self) -> list[tuple[Folders, ...]]:
-        """Accepted layouts, the first that is found is taken; each has one or more parts."""
+        """Accepted layouts, of one or more parts each; the first that is found is taken."""
         return [(Folders("vi", "ir"),)]
 
     def split_of(self, pair_id: str) -> str:
         """The split a pair belongs to."""
         return self.packaged_splits.get(pair_id, "train")
 
-    def expected_counts(self) -> dict[str, int]:
-        """Pairs per split when nothing is missing."""
-        return dict(collections.Counter(map(self.split_of, self.annotations)))
+    def expected_counts(self) -> tuple[int, dict[str, int]]:
+        """Pairs of the whole set, and per split where that is known, when nothing is missing."""
+        counts = collections.Counter(map(self.split_of, self.annotations))
+        return counts.total(), dict(counts)
 
     def problems_of(self, pairs: Sequence[Pair]) -> list[str]:
         """What is wrong with a list of pairs beyond unreadable and missing files."""
@@ -81,7 +79,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return []
 
     def read_labels(self, path: pathlib.Path) -> list[str]:
-        """Entities that a label file of the set's authors holds; raises UserError if it is broken."""
+        """Entities in a label file of the set's authors; raises UserError if it is broken."""
         raise NotImplementedError(f"{self.name} names a folder of labels, but cannot read {path}")
 
     def encode(self, path: pathlib.Path, channels: int) -> bytes:
@@ -134,7 +132,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             manual_dir = pathlib.Path(dl_manager.manual_dir)
         except AssertionError as error:  # TFDS: the folder is missing or empty
             raise UserError(f"{self.name}: {' '.join(str(error).split())}") from error
-        root, layout = find_layout(manual_dir, self.FOLDER_NAMES, self.layouts(), self.name)
+        root, layout = find_layout(manual_dir, self.folder_names(), self.layouts(), self.name)
         pairs, problems = find_pairs(root, layout)
         problems += self.problems_of(pairs)
         with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -175,17 +173,18 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return problems
 
     def _warn_of_counts(self, found: dict[str, int]) -> None:
-        expected = self.expected_counts()
-        if found != expected:
+        total, expected = self.expected_counts()
+        if sum(found.values()) != total or (expected and found != expected):
             counts = ", ".join(
-                f"{split} {found.get(split, 0)} of {expected.get(split, 0)}"
+                f"{split} {found.get(split, 0)}"
+                + (f" of {expected.get(split, 0)}" if expected else "")
                 for split in sorted(expected | found)
             )
             logging.warning(
                 "%s: found %d of %d pairs (%s); empty splits are left out",
                 self.info.full_name,
                 sum(found.values()),
-                sum(expected.values()),
+                total,
                 counts,
             )
 
@@ -286,7 +285,7 @@ def _parent(part: Folders) -> str:
 
 
 def check_images(pair: Pair) -> list[str]:
-    """Decodes both images of a pair; returns one line for each that is unreadable, or for unequal sizes."""
+    """Decodes both images; returns a line for each that is unreadable, or for unequal sizes."""
     problems, sizes = [], []
     for path in (pair.visible, pair.infrared):
         try:
@@ -336,7 +335,7 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _is_plain(encoded: bytes) -> bool:
-    """Whether every decoder gives the same 8-bit channels: JPEG, or PNG without palette or alpha."""
+    """Whether all decoders agree on its 8-bit channels: JPEG; PNG without palette or alpha."""
     if encoded.startswith(b"\xff\xd8\xff"):
         return True
     # PNG's first chunk, IHDR, has bit depth and colour type (0 grey, 2 RGB) at bytes 24 and 25.

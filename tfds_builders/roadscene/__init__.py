@@ -1,0 +1,1 @@
+"""RoadScene: builder, annotations and splits."""

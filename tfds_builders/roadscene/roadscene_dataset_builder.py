@@ -11,7 +11,10 @@ class Builder(pairs.PairsBuilder):
     Put `cropinfrared/` and `crop_LR_visible/` of https://github.com/hanna-xu/RoadScene there, or
     folders `ir/` and `vi/` with equal file names; or either inside a folder `roadscene/`.
     """
-    FOLDER_NAMES = ("roadscene", "RoadScene", "RoadScene-master")
+
+    def folder_names(self):
+        """As people name it, and as its repository unpacks."""
+        return ["roadscene", "RoadScene", "RoadScene-master"]
 
     def layouts(self):
         """The published folders, or plain ones."""

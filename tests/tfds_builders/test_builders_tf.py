@@ -1,0 +1,91 @@
+"""Builders where TensorFlow is installed: TFDS's own test case, and `tfds.load`."""
+
+import pathlib
+import unittest
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import tfds_builders
+from egmt_jax.data import images
+from egmt_jax.errors import UserError
+
+BUILDERS = pathlib.Path(tfds_builders.__file__).parent
+SPLITS = {
+    "roadscene": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
+    "tno": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
+    "m3fd": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
+    "msrs": {
+        "train": 1,
+        "validation": 1,
+        "classification_validation": 1,
+        "neighbours": 1,
+        "test": 1,
+    },
+}
+pytestmark = [
+    pytest.mark.tf,
+    # TensorFlow and what it imports deprecate things that are not ours to change.
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _tensorflow():
+    pytest.importorskip("tensorflow")
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_tfds_test_case(name):
+    attributes = {
+        "DATASET_CLASS": getattr(tfds_builders, f"{name}_dataset_builder").Builder,
+        "EXAMPLE_DIR": BUILDERS / name / "dummy_data",
+        "SPLITS": SPLITS[name],
+    }
+    case = type(f"{name}Test", (tfds.testing.DatasetBuilderTestCase,), attributes)
+    case.setUpClass()
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
+    assert result.testsRun > 3
+    assert not result.failures + result.errors, "\n".join(
+        trace for _, trace in result.failures + result.errors
+    )
+
+
+def load(data_dir, **kwargs):
+    config = tfds.download.DownloadConfig(manual_dir=str(BUILDERS / "roadscene" / "dummy_data"))
+    return tfds.load(
+        "roadscene",
+        data_dir=data_dir,
+        with_info=True,
+        download_and_prepare_kwargs={"download_config": config},
+        **kwargs,
+    )
+
+
+def test_load_gives_what_the_data_source_gives(tmp_path):
+    dataset, info = load(tmp_path, split="train+test", shuffle_files=True)
+    assert info.file_format == tfds.core.FileFormat.ARRAY_RECORD
+    assert len(dataset) == 2
+    loaded = {example["id"]: example for example in tfds.as_numpy(dataset)}
+    assert set(loaded) == {b"FLIR_00018", b"FLIR_00211"}
+    for example in tfds.builder("roadscene", data_dir=tmp_path).as_data_source("train+test"):
+        for feature, value in example.items():
+            np.testing.assert_array_equal(loaded[example["id"]][feature], value, feature)
+
+
+def test_load_of_array_record_refuses_decoders(tmp_path):
+    with pytest.raises(UserError, match="file_format='tfrecord'"):
+        load(tmp_path, split="train", decoders={"visible": tfds.decode.SkipDecoding()})
+
+
+def test_tfrecord_can_be_asked_for(tmp_path):
+    dataset, info = load(tmp_path, split="train", builder_kwargs={"file_format": "tfrecord"})
+    assert info.file_format == tfds.core.FileFormat.TFRECORD
+    (example,) = tfds.as_numpy(dataset)
+    assert example["id"] == b"FLIR_00018"
+    stored = BUILDERS / "roadscene" / "dummy_data" / "crop_LR_visible" / "FLIR_00018.jpg"
+    # TensorFlow decodes JPEG faster and less exactly than OpenCV.
+    difference = np.abs(example["visible"].astype(int) - images.read_image(stored).astype(int))
+    assert difference.mean() < 4.0

@@ -1,0 +1,70 @@
+"""The builders work from an installed wheel, far from the source tree."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tfds_builders import testing
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = """
+import sys
+import tensorflow_datasets as tfds
+import tfds_builders
+assert tfds_builders.__file__.startswith(sys.argv[1]), tfds_builders.__file__
+for name in ("m3fd/detection", "roadscene", "tno", "msrs"):
+    builder = tfds.builder(name, data_dir="data")
+    config = tfds.download.DownloadConfig(manual_dir="manual")
+    builder.download_and_prepare(download_config=config)
+    example = builder.as_data_source("train")[0]
+    assert example["visible"].shape == (24, 32, 3), example["visible"].shape
+    assert builder.info.citation and builder.info.description
+    print("prepared", name, example["id"].decode(), len(builder.annotations))
+"""
+
+
+@pytest.mark.slow
+def test_builders_run_from_a_wheel_in_an_empty_folder(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-index"]
+    # Older setuptools cannot build a wheel without help; then pip fetches what it needs.
+    able = importlib.util.find_spec("setuptools.command.bdist_wheel")
+    build = [*offline, "--no-build-isolation"] if able else ["--no-deps"]
+    # The build writes beside its sources, so it gets a copy of them.
+    source = tmp_path / "source"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    wheels, site, empty = tmp_path / "wheels", tmp_path / "site", tmp_path / "empty"
+    subprocess.run([*pip, "wheel", *build, "-w", str(wheels), str(source)], check=True)
+    (wheel,) = wheels.glob("*.whl")
+    subprocess.run([*pip, "install", *offline, "--target", str(site), str(wheel)], check=True)
+    for name, pair_id in (
+        ("m3fd", "00001"),
+        ("roadscene", "FLIR_00018"),
+        ("tno", "COCO_TNO_002"),
+        ("msrs", "00056D"),
+    ):
+        folder = empty / "manual" / name
+        testing.write_pairs(folder / "vi", folder / "ir", [pair_id])
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(site)],
+        cwd=empty, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith("prepared")]
+    assert said == [
+        "prepared m3fd/detection 00001 30",
+        "prepared roadscene FLIR_00018 221",
+        "prepared tno COCO_TNO_002 56",
+        "prepared msrs 00056D 1444",
+    ]

@@ -1,0 +1,1 @@
+"""M3FD: builder, annotations and splits."""

@@ -1,0 +1,1 @@
+"""MSRS: builder, annotations and splits."""

@@ -1,0 +1,1 @@
+"""TNO: builder, annotations and splits."""
