@@ -5,33 +5,34 @@ import functools
 import importlib.resources
 import json
 import re
+from collections.abc import Mapping
 
 # Words, with inner hyphens and apostrophes, or one mark of punctuation.
-_TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[.,;:!?()]")
+_TOKEN = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|[.,;:!?()]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Lexicon:
-    """Phrases by their first word, for matching from left to right, the longest first.
+    """What `lexicon.json` says, ready for matching.
 
     Attributes:
-      phrases: first word -> ((remaining words, entity or None), ...), longest first; None marks
-        a phrase that names no entity although a word in it does ("bus stop").
-      aliases: phrase -> entity, for names standing alone; holds the phrases of sentences too.
+      phrases: first word -> ((remaining words, entity or None), ...), the longest first; None
+        marks a phrase that names no entity although a word in it does ("bus stop").
+      aliases: phrase -> entity for names standing alone; the phrases of sentences are among them.
       synonyms: entity -> its synonyms and aliases in the singular.
+      grammar: kind -> function words, see `denial.py`.
     """
 
-    phrases: dict[str, tuple[tuple[tuple[str, ...], str | None], ...]]
-    aliases: dict[str, str]
-    synonyms: dict[str, tuple[str, ...]]
+    phrases: Mapping[str, tuple[tuple[tuple[str, ...], str | None], ...]]
+    aliases: Mapping[str, str]
+    synonyms: Mapping[str, tuple[str, ...]]
+    grammar: Mapping[str, frozenset[str]]
 
 
 def tokenise(text: str) -> list[str]:
     """Lower-cased words without the possessive 's, and punctuation marks, in order."""
-    return [
-        token[:-2] if token.endswith(("'s", "’s")) else token
-        for token in _TOKEN.findall(text.lower())
-    ]
+    words = _TOKEN.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    return [word.removesuffix("'s") for word in words]
 
 
 def plural(phrase: str) -> str:
@@ -40,8 +41,6 @@ def plural(phrase: str) -> str:
         return phrase + "es"
     if re.search(r"[^aeiou]y$", phrase):
         return phrase[:-1] + "ies"
-    if re.search(r"[lr]f$", phrase):
-        return phrase[:-1] + "ves"
     return phrase + "s"
 
 
@@ -54,16 +53,14 @@ def load_lexicon() -> Lexicon:
     aliases: dict[str, str] = {}
     synonyms: dict[str, tuple[str, ...]] = {}
     for phrase in content["other"]:
-        for form in (phrase, plural(phrase)):
-            phrases[tuple(form.split())] = None
+        phrases |= dict.fromkeys(_forms(phrase))
     for name, words in content["things"].items():
-        synonyms[name] = (*words["synonyms"], *words["aliases"])
-        for phrase in (name, *words["synonyms"]):
-            for form in (phrase, plural(phrase)):
-                phrases[tuple(tokenise(form))] = name
+        sentence_words = words.get("synonyms", [])
+        synonyms[name] = (*sentence_words, *words.get("aliases", []))
+        for phrase in (name, *sentence_words, *words.get("parts", [])):
+            phrases |= dict.fromkeys(_forms(phrase), name)
         for phrase in (name, *synonyms[name]):
-            for form in (phrase, plural(phrase)):
-                aliases[" ".join(tokenise(form))] = name
+            aliases |= dict.fromkeys(map(" ".join, _forms(phrase)), name)
     by_first: dict[str, list[tuple[tuple[str, ...], str | None]]] = {}
     for (first, *rest), name in phrases.items():
         by_first.setdefault(first, []).append((tuple(rest), name))
@@ -74,4 +71,10 @@ def load_lexicon() -> Lexicon:
         },
         aliases=aliases,
         synonyms=synonyms,
+        grammar={kind: frozenset(words.split()) for kind, words in content["grammar"].items()},
     )
+
+
+def _forms(phrase: str) -> list[tuple[str, ...]]:
+    """The words of a phrase's singular and plural."""
+    return [tuple(tokenise(form)) for form in (phrase, plural(phrase))]
