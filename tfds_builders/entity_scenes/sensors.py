@@ -1,0 +1,273 @@
+"""From painted layers to the two images: light, haze, glare and noise; radiance, optics, gain and noise."""
+
+import cv2
+import numpy as np
+
+from tfds_builders.entity_scenes.canvas import SUPERSAMPLING, Camera, Canvas, Lamp, Layers
+from tfds_builders.entity_scenes.conditions import Conditions
+
+# Relative strength of texture in the visible, and degrees of it in the infrared.
+_TEXTURE = {
+    "road": (0.12, 0.5), "sidewalk": (0.13, 0.6), "path": (0.16, 0.6), "grass": (0.32, 1.1), "bush": (0.34, 1.3),
+    "tree": (0.34, 1.3), "palm tree": (0.28, 1.0), "hill": (0.25, 0.8), "building": (0.09, 0.7),
+    "house": (0.07, 0.5), "wall": (0.16, 0.9), "window": (0.18, 0.6), "curb": (0.1, 0.5), "fence": (0.12, 0.4),
+    "lane marking": (0.18, 0.4), "crosswalk": (0.18, 0.4),
+}  # fmt: skip
+_GROUND = frozenset({"road", "sidewalk", "path", "grass", "lane marking", "crosswalk", "curb"})
+_TO_LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
+
+
+def _table(canvas: Canvas, values) -> np.ndarray:
+    table = np.zeros(256, np.float32)
+    table[: len(canvas.instances)] = [values(i.kind) for i in canvas.instances]
+    return table
+
+
+def _octaves(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Noise at several scales, about unit variance: float32 [H, W]."""
+    total = 0.55 * rng.standard_normal((height, width), np.float32)
+    for cell, weight in ((2, 0.5), (5, 0.4), (14, 0.4)):
+        coarse = rng.standard_normal((height // cell + 2, width // cell + 2), np.float32)
+        total += weight * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return total
+
+
+class Exposure:
+    """Both images of one painted canvas."""
+
+    def __init__(
+        self, canvas: Canvas, layers: Layers, conditions: Conditions, rng: np.random.Generator
+    ):
+        self.canvas, self.layers, self.conditions, self.rng = canvas, layers, conditions, rng
+        camera = canvas.camera
+        s = SUPERSAMPLING
+        self.camera = Camera(
+            camera.width // s, camera.height // s, camera.focal / s, camera.horizon / s, camera.centre / s,
+            camera.eye, camera.bend,
+        )  # fmt: skip
+        self.height, self.width = layers.heat.shape
+        self.sky = cv2.LUT(layers.instance, _table(canvas, lambda k: k in ("sky", "cloud"))) > 0
+        self.ground = cv2.LUT(layers.instance, _table(canvas, lambda k: k in _GROUND))
+        self.texture = _octaves(rng, self.height, self.width)
+        self.rows = np.arange(self.height, dtype=np.float32)[:, None]
+        self.cols = np.arange(self.width, dtype=np.float32)[None]
+        below = np.maximum(self.rows - self.camera.horizon, 0.25)
+        ground_depth = np.float32(self.camera.focal * self.camera.eye) / below
+        self.depth = np.where(self.ground > 0, ground_depth, layers.depth)
+        sigma = max(self.width / 320, 0.5)
+        self.shadow = cv2.GaussianBlur(canvas.shadow, (0, 0), 0.6 * sigma)
+        self.contact = cv2.GaussianBlur(canvas.contact, (0, 0), 1.6 * sigma)
+
+    def add_clouds(self, cover: np.ndarray, instance: int) -> None:
+        """Turns sky under thick cloud into an instance of its own; cover is float32 [H, W] in [0, 1]."""
+        self.cover = np.where(self.sky, cover, np.float32(0.0))
+        self.layers.instance[self.cover > 0.5] = instance
+
+    # Visible
+
+    def _lamplight(self) -> np.ndarray:
+        """Light of lamps at each pixel, linear RGB, computed at half the size: float32 [H, W, 3]."""
+        step = 2 if min(self.height, self.width) >= 64 else 1
+        camera, z = self.camera, np.ascontiguousarray(self.depth[::step, ::step])
+        z = np.minimum(z, 300.0)
+        x = (self.cols[:, ::step] - camera.centre) * z / camera.focal - camera.bend * z * z
+        y = camera.eye - (self.rows[::step] - camera.horizon) * z / camera.focal
+        light = np.zeros((*z.shape, 3), np.float32)
+        for lamp in self.canvas.lamps:
+            amount = _fall_off(lamp, x, y, z)
+            light += amount[..., None] * np.array(lamp.power, np.float32)
+        if step > 1:
+            light = cv2.resize(light, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+        return light
+
+    def visible(self) -> np.ndarray:
+        """The visible image, uint8 [H, W, 3] RGB."""
+        conditions, layers, rng = self.conditions, self.layers, self.rng
+        texture = cv2.LUT(
+            layers.instance, _table(self.canvas, lambda k: _TEXTURE.get(k, (0.03, 0))[0])
+        )
+        linear = cv2.LUT(layers.rgb, _TO_LINEAR)
+        linear *= np.maximum(1.0 + texture * self.texture, 0.15)[..., None]
+        sunlit = 1.0 - self.ground * self.shadow.astype(np.float32) * np.float32(0.9 / 255)
+        open_sky = 1.0 - self.ground * self.contact.astype(np.float32) * np.float32(0.8 / 255)
+        light = open_sky[..., None] * conditions.skylight
+        if conditions.sunlight.max() > 0:
+            light += sunlit[..., None] * conditions.sunlight
+        if self.canvas.lamps:
+            light += self._lamplight()
+        strength = 1.6 if conditions.time == "day" else 1.2
+        glow = layers.glow.astype(np.float32) * np.float32(1 / 255)
+        image = linear * (light + (strength * glow * glow * 8.0)[..., None])
+        self._paint_sky(image)
+        through = np.exp(-np.float32(conditions.haze) * np.minimum(self.depth, 400.0))
+        through = np.where(self.sky, np.float32(1.0), through)[..., None]
+        image = image * through + conditions.sky_low * (1.0 - through) * np.float32(0.8)
+        self._glare(image)
+        return self._develop(image)
+
+    def _paint_sky(self, image: np.ndarray) -> None:
+        conditions = self.conditions
+        up = np.clip((self.camera.horizon - self.rows) / max(self.camera.horizon, 1.0), 0, 1) ** 0.7
+        sky = conditions.sky_low + (conditions.sky_top - conditions.sky_low) * up[..., None]
+        sky = np.broadcast_to(sky, image.shape)
+        bright = {
+            "day": (0.95, 0.96, 0.98),
+            "dusk": (0.42, 0.27, 0.24),
+            "night": (0.012, 0.011, 0.012),
+        }[conditions.time]
+        shade = np.clip(0.75 + 0.25 * self.texture_soft(), 0.4, 1.15)[..., None]
+        cloud = np.array(bright, np.float32) * shade
+        mixed = sky + (cloud - sky) * self.cover[..., None]
+        np.copyto(image, mixed, where=self.sky[..., None])
+
+    def texture_soft(self) -> np.ndarray:
+        """Slow noise, float32 [H, W]."""
+        return cv2.blur(self.texture, (9, 9)) * np.float32(2.0)
+
+    def _glare(self, image: np.ndarray) -> None:
+        """Spreads very bright light over its neighbourhood, as lenses do; adds the sun where it is in the picture."""
+        conditions, rng = self.conditions, self.rng
+        sun = conditions.sun
+        height, width = self.height, self.width
+        low = cv2.resize(
+            image, (max(width // 4, 1), max(height // 4, 1)), interpolation=cv2.INTER_AREA
+        )
+        bright = np.maximum(low - np.float32(1.0), 0.0)
+        strength = rng.choice([0.5, 1.0, 2.5], p=(0.4, 0.4, 0.2))
+        if sun[2] > 0.25 and conditions.clear > 0.5 and conditions.sunlight.max() > 0:
+            x = self.camera.centre + self.camera.focal * sun[0] / sun[2]
+            y = self.camera.horizon - self.camera.focal * sun[1] / sun[2]
+            if -0.2 * width < x < 1.2 * width and -0.5 * height < y < height and self._in_sky(x, y):
+                power = 14.0 if conditions.time == "day" else 5.0
+                cv2.circle(
+                    bright,
+                    (int(x / 4), int(y / 4)),
+                    max(width // 100, 1),
+                    (power, 0.9 * power, 0.75 * power),
+                    -1,
+                )
+        if bright.max() > 0:
+            spread = np.zeros_like(bright)
+            for sigma, weight in ((0.008, 0.25), (0.03, 0.3), (0.12, 0.35)):
+                spread += np.float32(weight) * cv2.GaussianBlur(
+                    bright, (0, 0), max(sigma * width, 0.5)
+                )
+            spread = cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR)
+            image += np.float32(strength) * spread
+
+    def _in_sky(self, x: float, y: float) -> bool:
+        x = int(np.clip(x, 0, self.width - 1))
+        y = int(np.clip(y, 0, self.height - 1))
+        return bool(self.sky[y, x])
+
+    def _develop(self, image: np.ndarray) -> np.ndarray:
+        conditions, rng = self.conditions, self.rng
+        exposure = {
+            "day": 1.05,
+            "dusk": rng.uniform(1.2, 3.0),
+            "night": rng.choice([1.5, 3.0, 7.0]),
+        }[conditions.time]
+        gain = {"day": 0.006, "dusk": 0.012, "night": rng.uniform(0.008, 0.03)}[conditions.time]
+        veil = rng.uniform(0.0, 0.012)
+        image *= np.float32(exposure)
+        image += np.float32(veil)
+        # A shoulder keeps highlights from clipping flat; it leaves values below a half nearly alone.
+        image /= np.sqrt(1.0 + 0.55 * image * image)
+        value = np.sqrt(np.maximum(image, 0.0)) * np.float32(1.13)
+        grain = rng.standard_normal((self.height, self.width), np.float32)
+        colour_grain = cv2.resize(
+            rng.standard_normal((self.height // 2 + 1, self.width // 2 + 1, 3), np.float32),
+            (self.width, self.height), interpolation=cv2.INTER_LINEAR,
+        )  # fmt: skip
+        colour_grain += grain[..., None]
+        colour_grain *= np.float32(gain * 0.7)
+        value += colour_grain
+        if rng.random() < 0.5:
+            value = cv2.GaussianBlur(
+                value, (0, 0), rng.uniform(0.35, 0.6) * max(self.width / 320, 0.8)
+            )
+        return np.rint(np.clip(value, 0, 1) * 255.0).astype(np.uint8)
+
+    # Infrared
+
+    def infrared(self) -> np.ndarray:
+        """The infrared image, uint8 [H, W, 1]."""
+        conditions, layers, rng = self.conditions, self.layers, self.rng
+        height, width = self.height, self.width
+        texture = cv2.LUT(
+            layers.instance, _table(self.canvas, lambda k: _TEXTURE.get(k, (0, 0.25))[1])
+        )
+        heat = layers.heat + texture * self.texture[:, ::-1]
+        heat -= (
+            self.ground * self.shadow.astype(np.float32) * np.float32(conditions.sunny * 4.0 / 255)
+        )
+        heat += (
+            self.ground
+            * cv2.GaussianBlur(self.canvas.warmth, (0, 0), max(width / 200, 0.6))
+            * np.float32(0.1)
+        )
+        # Low sky looks through more air, so it is warmer than the zenith; clouds are warmer than clear sky.
+        up = np.clip((self.camera.horizon - self.rows) / max(self.camera.horizon, 1.0), 0, 1)
+        sky = conditions.air - 4.0 - (10.0 + 18.0 * conditions.clear) * (0.35 + 0.65 * up**0.6)
+        sky = (
+            sky + self.cover * np.float32(9.0 + 5.0 * conditions.clear) + 0.6 * self.texture_soft()
+        )
+        heat = np.where(self.sky, sky.astype(np.float32), heat)
+        heat -= np.where(self.sky, 0.0, np.minimum(self.depth, 200.0) * 0.012).astype(np.float32)
+        blur = rng.uniform(0.45, 0.9) * max(width / 320, 0.6)
+        if rng.random() < 0.4:  # a coarser detector, enlarged
+            factor = rng.uniform(1.3, 1.9)
+            small = cv2.resize(
+                heat,
+                (max(int(width / factor), 8), max(int(height / factor), 8)),
+                interpolation=cv2.INTER_AREA,
+            )
+            heat = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        heat = cv2.GaussianBlur(heat, (0, 0), blur)
+        return self._gain(heat)
+
+    def _gain(self, heat: np.ndarray) -> np.ndarray:
+        """Degrees to grey levels, in one of three manners, with noise; uint8 [H, W, 1]."""
+        rng, height, width = self.rng, self.height, self.width
+        manner = int(rng.choice(3, p=(0.5, 0.28, 0.22)))
+        scene = heat[~self.sky] if (~self.sky).any() else heat
+        sample = scene[:: max(scene.size // 4000, 1)]
+        low, middle, high = np.percentile(sample, (2, 50, 98))
+        if manner == 0:  # stretched to the scene, edges lifted
+            span = max(high - low, 7.0)
+            wide = cv2.blur(heat, (max(width // 12, 3) | 1,) * 2)
+            heat = heat + np.float32(rng.uniform(0.2, 0.7)) * np.clip(heat - wide, -6, 6)
+            value = rng.uniform(0.12, 0.3) + (heat - low) / span * rng.uniform(0.5, 0.72)
+            noise = rng.uniform(0.008, 0.022)
+        elif manner == 1:  # a wide fixed span: dim surroundings, bright bodies
+            span = rng.uniform(24.0, 36.0)
+            value = rng.uniform(0.1, 0.2) + (heat - middle) / span
+            value = np.maximum(value, 0.02 + 0.25 * (value - 0.02))
+            noise = rng.uniform(0.005, 0.012)
+        else:  # moderate, grey
+            span = max(high - low, 14.0) * rng.uniform(1.0, 1.3)
+            value = rng.uniform(0.35, 0.5) + (heat - middle) / span
+            noise = rng.uniform(0.01, 0.03)
+        value = value.astype(np.float32)
+        value += np.float32(noise) * rng.standard_normal((height, width), np.float32)
+        value += np.float32(0.4 * noise) * rng.standard_normal((1, width), np.float32)
+        value += np.float32(0.25 * noise) * rng.standard_normal((height, 1), np.float32)
+        edge = ((self.cols / width - 0.5) ** 2 + (self.rows / height - 0.5) ** 2).astype(np.float32)
+        value -= np.float32(rng.uniform(-0.04, 0.12)) * edge
+        return np.rint(np.clip(value, 0, 1) * 255.0).astype(np.uint8)[..., None]
+
+
+def _fall_off(lamp: Lamp, x, y, z) -> np.ndarray:
+    dx, dy, dz = (
+        x - np.float32(lamp.place[0]),
+        y - np.float32(lamp.place[1]),
+        z - np.float32(lamp.place[2]),
+    )
+    square = dx * dx + dy * dy + dz * dz + np.float32(0.6)
+    cosine = (dx * lamp.direction[0] + dy * lamp.direction[1] + dz * lamp.direction[2]) / np.sqrt(
+        square
+    )
+    if lamp.narrowness < 1:
+        cosine = np.maximum(cosine, 0.0) + np.float32(0.25)
+    cone = np.maximum(cosine, 0.0) ** np.float32(lamp.narrowness)
+    return (cone / square).astype(np.float32)
