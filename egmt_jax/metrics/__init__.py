@@ -1,7 +1,9 @@
-"""Fusion metrics in JAX: each as a function, the whole table for one pair, and tables over sets of images.
+"""Fusion metrics in JAX: each as a function, the whole table for one pair, and tables over sets of
+images.
 
-All are measured on 8-bit grey values, the arguments always in the order fused, visible, infrared. Definitions, units,
-ranges and sources are in the docstrings; `METRICS` says which direction is better.
+All are measured on 8-bit grey values, the arguments always in the order fused, visible, infrared.
+Definitions, units, ranges and sources are in the docstrings; `METRICS` says which direction is
+better.
 """
 
 from egmt_jax.metrics.edges import edge_preservation
@@ -10,6 +12,16 @@ from egmt_jax.metrics.information import (
     mutual_information,
     normalised_mutual_information,
 )
+from egmt_jax.metrics.plot import write_plot
+from egmt_jax.metrics.report import (
+    manifest,
+    mean_ranks,
+    summary,
+    to_markdown,
+    write_csv,
+    write_manifest,
+)
+from egmt_jax.metrics.scoring import iterate_scores, score_pairs
 from egmt_jax.metrics.statistics import (
     average_gradient,
     correlation_coefficient,
@@ -29,13 +41,22 @@ __all__ = [
     "edge_preservation",
     "entropy",
     "fusion_metrics",
+    "iterate_scores",
+    "manifest",
+    "mean_ranks",
     "mean_squared_error",
     "mutual_information",
     "normalised_mutual_information",
     "peak_signal_to_noise_ratio",
+    "score_pairs",
     "spatial_frequency",
     "standard_deviation",
     "structural_similarity",
     "sum_of_correlations_of_differences",
+    "summary",
+    "to_markdown",
     "visual_information_fidelity",
+    "write_csv",
+    "write_manifest",
+    "write_plot",
 ]

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -10,8 +11,8 @@ from egmt_jax.metrics.regions import Size, as_float, cut, extent, root, total
 
 STRENGTH = (0.9994, -15.0, 0.5)  # Gamma, kappa, sigma
 ANGLE = (0.9879, -22.0, 0.8)
-# Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49: arctan x = x (1 + sum a_k x^(2k)) for 0 <= x <= 1
-# to 2e-8. XLA's own arctangent takes eight times as long on CPU.
+# Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49: arctan x = x (1 + sum a_k
+# x^(2k)) for 0 <= x <= 1 to 2e-8. XLA's own arctangent takes eight times as long on CPU.
 ARCTANGENT = (
     -0.3333314528,
     0.1999355085,
@@ -24,21 +25,23 @@ ARCTANGENT = (
 )
 
 
+@jax.jit
 def edge_preservation(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """Qabf: edge strength and orientation of the sources that the fused image preserves.
 
-    Definition: Sobel gradients with zeros outside the image; strength g = sqrt(gx^2 + gy^2), angle a = arctan(gy / gx),
-    pi/2 where gx = 0. For each source: ratio G of the smaller to the larger strength (the strength itself where both are
-    equal), alignment A = 1 - |aS - aF| / (pi/2), and Q = Gamma_g / (1 + exp(kappa_g (G - sigma_g))) times
-    Gamma_a / (1 + exp(kappa_a (A - sigma_a))), with Gamma_g .9994, kappa_g -15, sigma_g .5, Gamma_a .9879, kappa_a -22,
-    sigma_a .8. Qabf is the mean of Q over both sources and all pixels, weighted by the strength in the source.
-    Symmetric in the sources. Higher is better. Range: 0 to 0.976 (two sources without any edge give 0).
+    Definition: Sobel gradients with zeros outside the image; strength g = sqrt(gx^2 + gy^2), angle
+    a = arctan(gy / gx), pi/2 where gx = 0. For each source: ratio G of the smaller to the larger
+    strength (the strength itself where both are equal), alignment A = 1 - |aS - aF| / (pi/2), and Q
+    = Gamma_g / (1 + exp(kappa_g (G - sigma_g))) times Gamma_a / (1 + exp(kappa_a (A - sigma_a))),
+    with Gamma_g .9994, kappa_g -15, sigma_g .5, Gamma_a .9879, kappa_a -22, sigma_a .8. Qabf is the
+    mean of Q over both sources and all pixels, weighted by the strength in the source. Symmetric in
+    the sources. Higher is better. Range: 0 to 0.976 (two sources without any edge give 0).
 
-    Source: Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters 36(4), 2000. Code
-    differs at the border (replicated or cropped), in the case of equal strengths (the paper's ratio is 1 there; the
-    value hardly moves) and in the exponent of the weights.
+    Source: Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters
+    36(4), 2000. Code differs at the border (replicated or cropped), in the case of equal strengths
+    (the paper's ratio is 1 there; the value hardly moves) and in the exponent of the weights.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -86,8 +89,8 @@ def _strength_ratio(first: tuple[Array, Array], second: tuple[Array, Array]) -> 
 def _angle_between(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
     """|difference| of the angles arctan(y / x), each in (-pi/2, pi/2]; between 0 and pi.
 
-    Both gradients are turned into the half plane of positive x; then the angle between two vectors is one arctangent
-    of their cross and dot products, where the angles themselves would take two.
+    Both gradients are turned into the half plane of positive x; then the angle between two vectors
+    is one arctangent of their cross and dot products, where the angles themselves would take two.
     """
     first, second = _right_half(*first), _right_half(*second)
     cross = jnp.abs(first[0] * second[1] - second[0] * first[1])

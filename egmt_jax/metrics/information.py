@@ -1,5 +1,6 @@
 """Metrics of information from histograms of the 256 grey values: EN, MI, NMI."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -9,15 +10,16 @@ from egmt_jax.metrics.regions import Size, extent, inside
 LEVELS = 256
 
 
+@jax.jit
 def entropy(fused: ArrayLike, *, size: Size = None) -> Array:
     """EN: Shannon entropy of the histogram of the fused image.
 
-    Definition: -sum p log2 p over the 256 grey values. Higher is better. Unit: bits. Range: 0 (a constant image) to 8.
-    Has no useful gradient.
+    Definition: -sum p log2 p over the 256 grey values. Higher is better. Unit: bits. Range: 0 (a
+    constant image) to 8. Has no useful gradient.
 
-    Source: Roberts, van Aardt and Ahmed, "Assessment of image fusion procedures using entropy, image quality, and
-    multispectral classification", J. Applied Remote Sensing 2, 2008. Scripts that bin a float image anew between its
-    minimum and maximum give other values.
+    Source: Roberts, van Aardt and Ahmed, "Assessment of image fusion procedures using entropy,
+    image quality, and multispectral classification", J. Applied Remote Sensing 2, 2008. Scripts
+    that bin a float image anew between its minimum and maximum give other values.
 
     Args:
       fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
@@ -31,17 +33,19 @@ def entropy(fused: ArrayLike, *, size: Size = None) -> Array:
     return _entropy(counts) / jnp.log(2.0)
 
 
+@jax.jit
 def mutual_information(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """MI: what the fused image tells about the grey values of the two sources.
 
-    Definition: I(F; A) + I(F; B) from joint histograms of 256 x 256 bins, natural logarithm; symmetric in the sources.
-    Higher is better. Unit: nats. Range: 0 to 2 ln 256 = 11.09; 0 where the fused image, or both sources, are constant.
-    Has no useful gradient.
+    Definition: I(F; A) + I(F; B) from joint histograms of 256 x 256 bins, natural logarithm;
+    symmetric in the sources. Higher is better. Unit: nats. Range: 0 to 2 ln 256 = 11.09; 0 where
+    the fused image, or both sources, are constant. Has no useful gradient.
 
-    Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics Letters 38(7), 2002.
-    Scripts that use log2 give values larger by 1 / ln 2 = 1.44; some stretch each image to 0..255 first.
+    Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics
+    Letters 38(7), 2002. Scripts that use log2 give values larger by 1 / ln 2 = 1.44; some stretch
+    each image to 0..255 first.
 
     Args:
       fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
@@ -56,16 +60,19 @@ def mutual_information(
     return _information(fused_infrared) + _information(fused_visible)
 
 
+@jax.jit
 def normalised_mutual_information(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """NMI: mutual information over the entropies, so that it does not reward contrast.
 
-    Definition: 2 [I(F; A) / (H(F) + H(A)) + I(F; B) / (H(F) + H(B))], symmetric in the sources. Higher is better.
-    Range: 0 to 2 (2 where F = A = B); a term whose two images are constant is 0. Has no useful gradient.
+    Definition: 2 [I(F; A) / (H(F) + H(A)) + I(F; B) / (H(F) + H(B))], symmetric in the sources.
+    Higher is better. Range: 0 to 2 (2 where F = A = B); a term whose two images are constant is 0.
+    Has no useful gradient.
 
-    Source: Hossny, Nahavandi and Creighton, "Comments on 'Information measure for performance of image fusion'",
-    Electronics Letters 44(18), 2008. The base of the logarithm cancels; scripts that drop the factor 2 give half of it.
+    Source: Hossny, Nahavandi and Creighton, "Comments on 'Information measure for performance of
+    image fusion'", Electronics Letters 44(18), 2008. The base of the logarithm cancels; scripts
+    that drop the factor 2 give half of it.
 
     Args:
       fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.

@@ -1,24 +1,27 @@
 """Local means, variances and covariances under a separable window, stable in float32."""
 
+import functools
 from collections.abc import Sequence
 
+import jax
 from jax import Array, lax
 
 Pair = tuple[int, int]
 
 
 def local_moments(
-    images: Sequence[Array], pairs: Sequence[Pair], window: Sequence[float]
+    images: Sequence[Array], pairs: tuple[Pair, ...], window: tuple[float, ...]
 ) -> tuple[list[Array], list[Array]]:
     """Weighted means and covariances in every window that fits in the image.
 
-    E[x y] - E[x] E[y] in float32 loses small variances of bright regions: at grey value 255 the squares are known to
-    0.004 only. Here the columns are done first, then the rows (the variance over a window is the mean of the variances of
-    its rows plus the variance of their means), and each step measures deviations from the centre of the window, so
-    that a variance keeps about six digits whatever the brightness, and is exactly 0 where the image is constant.
+    E[x y] - E[x] E[y] in float32 loses small variances of bright regions: at grey value 255 the
+    squares are known to 0.004 only. Here the columns are done first, then the rows (the variance
+    over a window is the mean of the variances of its rows plus the variance of their means), and
+    each step measures deviations from the centre of the window, so that a variance keeps about six
+    digits whatever the brightness, and is exactly 0 where the image is constant.
 
-    A filter is a sum of shifted slices: XLA makes one loop of it, where a depthwise convolution is many times slower on
-    CPU.
+    A filter is a sum of shifted slices: XLA makes one loop of it, where a depthwise convolution is
+    many times slower on CPU.
 
     Args:
       images: float32 [H, W] each.
@@ -26,27 +29,26 @@ def local_moments(
       window: odd number n of weights whose sum is 1, applied along rows and along columns.
 
     Returns:
-      Means [H - n + 1, W - n + 1] per image, and covariances of that shape per pair (population form: divided by the
-      sum of the weights).
+      Means [H - n + 1, W - n + 1] per image, and covariances of that shape per pair (population
+      form: divided by the sum of the weights).
     """
     means, covariances = _along(images, None, pairs, window, axis=1)
-    means, covariances = lax.optimization_barrier((means, covariances))  # not again per row
     return _along(means, covariances, pairs, window, axis=0)
 
 
-def blur(image: Array, window: Sequence[float]) -> Array:
-    """The means of `local_moments` for one image."""
-    return local_moments([image], [], window)[0][0]
-
-
+@functools.partial(jax.jit, static_argnames=("pairs", "window", "axis"))
 def _along(
     images: Sequence[Array],
     inner: Sequence[Array] | None,
-    pairs: Sequence[Pair],
-    window: Sequence[float],
+    pairs: tuple[Pair, ...],
+    window: tuple[float, ...],
     axis: int,
 ) -> tuple[list[Array], list[Array]]:
-    """Moments along one axis; `inner` are covariances already gathered along the other."""
+    """Moments along one axis; `inner` are covariances already gathered along the other.
+
+    A program of its own: in one program XLA would fuse the two directions, and what follows, into a
+    loop over whole two-dimensional windows.
+    """
     length = images[0].shape[axis] - len(window) + 1
     middle = len(window) // 2
 

@@ -1,7 +1,8 @@
 """The part of an array that is image: images of many sizes share one compiled program by padding.
 
-Every metric takes `size`, the true (height, width) of an image that lies in the top left corner of its array. Pixels
-beyond it count for nothing, whatever they hold, so a padded image scores as the unpadded one does.
+Every metric takes `size`, the true (height, width) of an image that lies in the top left corner of
+its array. Pixels beyond it count for nothing, whatever they hold, so a padded image scores as the
+unpadded one does.
 """
 
 import jax.numpy as jnp

@@ -1,5 +1,6 @@
 """Metrics of contrast, correlation and error: SD, SF, AG, CC, SCD, MSE, PSNR."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -9,14 +10,15 @@ from egmt_jax.metrics.regions import Size, as_float, cut, extent, pixels, root, 
 MOST_DECIBELS = 100.0
 
 
+@jax.jit
 def standard_deviation(fused: ArrayLike, *, size: Size = None) -> Array:
     """SD: population standard deviation of the fused image.
 
-    Definition: sqrt(mean((F - mean F)^2)). Higher is better. Unit: grey levels. Range: 0 to 127.5; 0 for a constant
-    image, where the gradient is 0.
+    Definition: sqrt(mean((F - mean F)^2)). Higher is better. Unit: grey levels. Range: 0 to 127.5;
+    0 for a constant image, where the gradient is 0.
 
-    The quantity is textbook. Some scripts take the sample form (n - 1), or the root of the squared sum without
-    dividing by the number of pixels.
+    The quantity is textbook. Some scripts take the sample form (n - 1), or the root of the squared
+    sum without dividing by the number of pixels.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -31,16 +33,17 @@ def standard_deviation(fused: ArrayLike, *, size: Size = None) -> Array:
     return root(total(centred**2, height, width) / pixels(height, width))
 
 
+@jax.jit
 def spatial_frequency(fused: ArrayLike, *, size: Size = None) -> Array:
     """SF: root mean square of horizontal and vertical first differences.
 
-    Definition: sqrt(mean((F[y, x+1] - F[y, x])^2) + mean((F[y+1, x] - F[y, x])^2)), each mean over the differences
-    that exist. Higher is better. Unit: grey levels. Range: 0 to 255 sqrt 2; 0 for a constant image, where the gradient
-    is 0.
+    Definition: sqrt(mean((F[y, x+1] - F[y, x])^2) + mean((F[y+1, x] - F[y, x])^2)), each mean over
+    the differences that exist. Higher is better. Unit: grey levels. Range: 0 to 255 sqrt 2; 0 for a
+    constant image, where the gradient is 0.
 
-    Source: Eskicioglu and Fisher, "Image quality measures and their performance", IEEE Trans. Communications 43(12),
-    1995. Scripts differ in dividing the sums by H W instead of by the number of differences, which is smaller by about
-    1 / (2 H) of the value.
+    Source: Eskicioglu and Fisher, "Image quality measures and their performance", IEEE Trans.
+    Communications 43(12), 1995. Scripts differ in dividing the sums by H W instead of by the number
+    of differences, which is smaller by about 1 / (2 H) of the value.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values; H, W >= 2 (a missing direction adds 0).
@@ -59,15 +62,17 @@ def spatial_frequency(fused: ArrayLike, *, size: Size = None) -> Array:
     )
 
 
+@jax.jit
 def average_gradient(fused: ArrayLike, *, size: Size = None) -> Array:
     """AG: mean magnitude of the gradient.
 
-    Definition: mean of sqrt((gx^2 + gy^2) / 2), gx and gy central differences (F[x+1] - F[x-1]) / 2, one-sided at the
-    borders. Higher is better. Unit: grey levels per pixel. Range: 0 to 255; 0 for a constant image, where the gradient is 0.
+    Definition: mean of sqrt((gx^2 + gy^2) / 2), gx and gy central differences (F[x+1] - F[x-1]) /
+    2, one-sided at the borders. Higher is better. Unit: grey levels per pixel. Range: 0 to 255; 0
+    for a constant image, where the gradient is 0.
 
-    Source: Cui, Feng, Xu, Li and Chen, "Detail preserved fusion of visible and infrared images using regional saliency
-    extraction and multi-scale image decomposition", Optics Communications 341, 2015. Scripts that take forward
-    differences over (H - 1)(W - 1) pixels give larger values.
+    Source: Cui, Feng, Xu, Li and Chen, "Detail preserved fusion of visible and infrared images
+    using regional saliency extraction and multi-scale image decomposition", Optics Communications
+    341, 2015. Scripts that take forward differences over (H - 1)(W - 1) pixels give larger values.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values; H, W >= 2.
@@ -92,15 +97,17 @@ def _difference(image: Array, length: ArrayLike) -> Array:
     return (after - before) * jnp.where((row == 0) | (row == length - 1), 1.0, 0.5)
 
 
+@jax.jit
 def correlation_coefficient(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """CC: mean of the Pearson correlations of the fused image with the two sources.
 
-    Definition: (corr(F, A) + corr(F, B)) / 2, symmetric in the sources. Higher is better. Range: -1 to 1. The
-    correlation with a constant image is 0, and so is its gradient.
+    Definition: (corr(F, A) + corr(F, B)) / 2, symmetric in the sources. Higher is better. Range: -1
+    to 1. The correlation with a constant image is 0, and so is its gradient.
 
-    Source: Deshmukh and Bhosale, "Image fusion and image quality assessment of fused images", IJIP 4(5), 2010.
+    Source: Deshmukh and Bhosale, "Image fusion and image quality assessment of fused images", IJIP
+    4(5), 2010.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -118,16 +125,19 @@ def correlation_coefficient(
     ) / 2
 
 
+@jax.jit
 def sum_of_correlations_of_differences(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """SCD: what the fused image has beyond one source, correlated with the other source.
 
-    Definition: corr(A, F - B) + corr(B, F - A), symmetric in the sources. Higher is better. Range: -2 to 2. The
-    correlation with a constant is 0, and so is its gradient: a fused image equal to B has corr(A, F - B) = 0.
+    Definition: corr(A, F - B) + corr(B, F - A), symmetric in the sources. Higher is better. Range:
+    -2 to 2. The correlation with a constant is 0, and so is its gradient: a fused image equal to B
+    has corr(A, F - B) = 0.
 
-    Source: Aslantas and Bendes, "A new image quality metric for image fusion: the sum of the correlations of
-    differences", AEU 69(12), 2015. Scripts that subtract uint8 arrays wrap around below 0; here differences are signed.
+    Source: Aslantas and Bendes, "A new image quality metric for image fusion: the sum of the
+    correlations of differences", AEU 69(12), 2015. Scripts that subtract uint8 arrays wrap around
+    below 0; here differences are signed.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -145,13 +155,15 @@ def sum_of_correlations_of_differences(
     )
 
 
+@jax.jit
 def mean_squared_error(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """MSE: mean of the mean squared errors to the two sources.
 
-    Definition: (mean((F - A)^2) + mean((F - B)^2)) / 2, symmetric in the sources. Lower is better. Unit: squared grey
-    levels. Range: 0 (all three equal) to 65025. Scripts that first divide by 255 give values 65025 times smaller.
+    Definition: (mean((F - A)^2) + mean((F - B)^2)) / 2, symmetric in the sources. Lower is better.
+    Unit: squared grey levels. Range: 0 (all three equal) to 65025. Scripts that first divide by 255
+    give values 65025 times smaller.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -170,17 +182,19 @@ def mean_squared_error(
     return errors / (2 * pixels(height, width))
 
 
+@jax.jit
 def peak_signal_to_noise_ratio(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
     """PSNR: peak of the fused image against its mean squared error to the sources.
 
-    Definition: 10 log10(max(F)^2 / MSE), MSE as in `mean_squared_error`; symmetric in the sources. Higher is better.
-    Unit: decibels. Range: about -48 to 100. A peak below one grey level (a black image) counts as 1; values above
-    100 dB, and three equal images, are given as 100.
+    Definition: 10 log10(max(F)^2 / MSE), MSE as in `mean_squared_error`; symmetric in the sources.
+    Higher is better. Unit: decibels. Range: about -48 to 100. A peak below one grey level (a black
+    image) counts as 1; values above 100 dB, and three equal images, are given as 100.
 
-    Source: Jagalingam and Hegde, "A review of quality metrics for fused image", Aquatic Procedia 4, 2015. Other code
-    takes 255 as the peak, or averages two decibel values; both differ by up to a few decibels.
+    Source: Jagalingam and Hegde, "A review of quality metrics for fused image", Aquatic Procedia 4,
+    2015. Other code takes 255 as the peak, or averages two decibel values; both differ by up to a
+    few decibels.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -207,6 +221,7 @@ def _correlation(first: Array, second: Array, height: ArrayLike, width: ArrayLik
 
 
 def _centre(image: Array, height: ArrayLike, width: ArrayLike) -> Array:
-    """The image less its mean; exactly 0 for a constant one, as its first pixel is taken off first."""
+    """The image less its mean; exactly 0 for a constant one, as its first pixel is taken off
+    first."""
     image = image - image[0, 0]
     return image - total(image, height, width) / pixels(height, width)

@@ -1,11 +1,12 @@
 """The table of metrics: names, directions, and all values of one fused pair."""
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from egmt_jax.metrics import edges, information, statistics, structure
-from egmt_jax.metrics.regions import Size
+from egmt_jax.metrics.regions import Size, extent
 
 METRICS = {
     "EN": "higher",
@@ -24,19 +25,40 @@ METRICS = {
     "SSIM_legacy": "higher",
 }
 
+GREY = "8-bit; colour becomes BT.601 full-range luma, rounded; nothing is re-normalised"
 
-@jax.jit
+# One line each, for manifests; the docstrings say all.
+CONVENTIONS = {
+    "EN": "entropy of the 256-bin histogram, bits",
+    "SD": "population standard deviation, grey levels",
+    "SF": "root of the mean squared horizontal plus the mean squared vertical difference",
+    "AG": "mean of sqrt((gx^2 + gy^2) / 2), central differences, one-sided at borders",
+    "MI": "I(F;A) + I(F;B), 256 x 256 joint histograms, nats",
+    "NMI": "2 [I(F;A) / (H(F) + H(A)) + I(F;B) / (H(F) + H(B))]",
+    "CC": "mean of the Pearson correlations with both sources",
+    "SCD": "corr(A, F - B) + corr(B, F - A)",
+    "PSNR": "10 log10(max(F)^2 / MSE), decibels, at most 100",
+    "MSE": "mean of the mean squared errors to both sources, grey levels squared",
+    "VIF": "pixel domain, four scales, noise variance 2, sum over both sources",
+    "Qabf": "Sobel with zero borders, Gamma .9994 .9879, kappa -15 -22, sigma .5 .8",
+    "SSIM": "7 x 7 uniform window, sample covariance, data range 255, sum over both sources",
+    "SSIM_legacy": "as SSIM with data range 2, as published tables have it",
+}
+
+
 def fusion_metrics(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, size: Size = None
 ) -> dict[str, Array]:
     """All metrics of one fused pair.
 
+    It may be called under `jax.jit`, `jax.vmap` and `jax.grad`, but is fastest called as it is: its
+    parts are compiled one by one, and in one program XLA would compute the windows of VIF and SSIM
+    several times over.
+
     Args:
-      fused: uint8 [H, W], or float with 8-bit grey values; H, W >= 17.
-      visible: the same shape.
-      infrared: the same shape.
-      size: true (height, width) where the arrays are padded; they may be traced, so that one compiled program serves
-        every image that fits in [H, W].
+      fused: uint8 [H, W], or float with 8-bit grey values; H, W >= 17. visible: the same shape.
+        infrared: the same shape. size: true (height, width) where the arrays are padded; not part
+        of what is compiled, so that one set of programs serves every image that fits in [H, W].
 
     Returns:
       float32 scalars by the names of `METRICS`, in that order.
@@ -44,6 +66,23 @@ def fusion_metrics(
     Raises:
       ValueError: shapes differ, or a side is below 17 pixels.
     """
+    triple = (fused, visible, infrared)
+    moments = structure.similarity_moments(*triple)
+    height, width = extent(jnp.shape(fused), size)
+    values = {
+        **_pixelwise(*triple, (height, width)),
+        "VIF": structure.visual_information_fidelity(*triple, size=size),
+        "Qabf": edges.edge_preservation(*triple, size=size),
+        "SSIM": structure.similarity_from(moments, 255.0, height, width),
+        "SSIM_legacy": structure.similarity_from(moments, 2.0, height, width),
+    }
+    return {name: values[name] for name in METRICS}
+
+
+@jax.jit
+def _pixelwise(
+    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, size: Size
+) -> dict[str, Array]:
     triple = (fused, visible, infrared)
     return {
         "EN": information.entropy(fused, size=size),
@@ -56,8 +95,4 @@ def fusion_metrics(
         "SCD": statistics.sum_of_correlations_of_differences(*triple, size=size),
         "PSNR": statistics.peak_signal_to_noise_ratio(*triple, size=size),
         "MSE": statistics.mean_squared_error(*triple, size=size),
-        "VIF": structure.visual_information_fidelity(*triple, size=size),
-        "Qabf": edges.edge_preservation(*triple, size=size),
-        "SSIM": structure.structural_similarity(*triple, size=size),
-        "SSIM_legacy": structure.structural_similarity(*triple, data_range=2.0, size=size),
     }
