@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 from tqdm import tqdm
 
+from egmt_jax import entities
 from egmt_jax.data import images
 from egmt_jax.errors import UserError
 from tfds_builders import array_record
@@ -88,12 +89,11 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
 
     @functools.cached_property
     def annotations(self) -> dict[str, dict]:
-        """Packaged captions and entities by id."""
+        """Packaged captions by id; `entities` are lists to measure extractors by."""
         folder = _package_folder(type(self))
-        for name in ("annotations.jsonl", "annotations.jsonl.gz"):
-            if (folder / name).is_file():
-                return read_annotations((folder / name).read_bytes(), name)
-        raise FileNotFoundError(f"{folder}: no annotations.jsonl; the installation is incomplete")
+        plain, compressed = folder / "annotations.jsonl", folder / "annotations.jsonl.gz"
+        lines = plain.read_bytes() if plain.is_file() else gzip.decompress(compressed.read_bytes())
+        return {line["id"]: line for line in map(json.loads, lines.splitlines())}
 
     @functools.cached_property
     def packaged_splits(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
                     "caption_visible": text(doc="What the visible image shows; may be empty."),
                     "caption_infrared": text(doc="What the infrared image shows; may be empty."),
                     "entities": tfds.features.Sequence(
-                        text(), doc="0 to 8 things named in the captions, most salient first."
+                        text(), doc="0 to 8 things that the captions name, most salient first."
                     ),
                     "label_entities": tfds.features.Sequence(
                         text(), doc="Things that the labels of the set's authors hold."
@@ -150,15 +150,16 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
     def _generate_examples(self, pairs: Sequence[Pair]) -> Iterator[tuple[str, dict]]:
         for pair in pairs:
             annotation = self.annotations.get(pair.id, {})
+            captions = [annotation.get(f"caption_{side}", "") for side in ("visible", "infrared")]
             yield (
                 pair.id,
                 {
                     "id": pair.id,
                     "visible": self.encode(pair.visible, 3),
                     "infrared": self.encode(pair.infrared, 1),
-                    "caption_visible": annotation.get("caption_visible", ""),
-                    "caption_infrared": annotation.get("caption_infrared", ""),
-                    "entities": annotation.get("entities", []),
+                    "caption_visible": captions[0],
+                    "caption_infrared": captions[1],
+                    "entities": entities.extract(*captions),
                     "label_entities": [] if pair.labels is None else self.read_labels(pair.labels),
                 },
             )
@@ -214,15 +215,17 @@ def find_layout(
       UserError: no layout is there.
     """
     roots = [manual_dir / name for name in names] + [manual_dir]
-    for root in roots:
-        for layout in layouts:
-            parts = tuple(
-                part
-                for part in layout
-                if (root / part.visible).is_dir() or (root / part.infrared).is_dir()
-            )
-            if parts:
-                return root, parts
+    for enough in (all, any):  # a complete layout anywhere goes before half of one
+        for root in roots:
+            for layout in layouts:
+                found = [
+                    [(root / folder).is_dir() for folder in (part.visible, part.infrared)]
+                    for part in layout
+                ]
+                if any(map(enough, found)):
+                    return root, tuple(
+                        p for p, there in zip(layout, found, strict=True) if any(there)
+                    )
     accepted = " or ".join(
         ", ".join(f"{part.infrared}/ and {part.visible}/" for part in layout) for layout in layouts
     )
@@ -340,34 +343,3 @@ def _is_plain(encoded: bytes) -> bool:
         return True
     # PNG's first chunk, IHDR, has bit depth and colour type (0 grey, 2 RGB) at bytes 24 and 25.
     return encoded.startswith(b"\x89PNG") and encoded[24] == 8 and encoded[25] in (0, 2)
-
-
-def read_annotations(content: bytes, name: str) -> dict[str, dict]:
-    """Reads JSON lines with an `id` each.
-
-    Args:
-      content: the bytes of the file, gzip-compressed where the name ends with `.gz`.
-      name: what errors call the file.
-
-    Returns:
-      The lines by id, in the file's order.
-
-    Raises:
-      UserError: a line is not a JSON object with an `id`, or an id comes twice.
-    """
-    if name.endswith(".gz"):
-        content = gzip.decompress(content)
-    annotations: dict[str, dict] = {}
-    for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            annotation = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{name}, line {number}: not JSON ({error.msg}); mend it") from error
-        if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), str):
-            raise UserError(f"{name}, line {number}: no text field `id`; add it")
-        if annotation["id"] in annotations:
-            raise UserError(f"{name}, line {number}: id {annotation['id']} a second time; drop one")
-        annotations[annotation["id"]] = annotation
-    return annotations

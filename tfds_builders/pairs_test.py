@@ -1,4 +1,3 @@
-import gzip
 import logging
 import pathlib
 
@@ -50,6 +49,7 @@ def test_each_builder_has_its_papers(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_annotations_are_whole(name):
     annotations = tfds.builder(name).annotations
+    assert len(annotations) == {"m3fd": 30, "msrs": 1444, "roadscene": 221, "tno": 56}[name]
     for annotation in annotations.values():
         assert annotation["caption_visible"]
         assert annotation["caption_infrared"]
@@ -168,6 +168,20 @@ def test_the_named_folder_goes_before_the_manual_folder(folder):
     assert list(testing.examples_by_id(prepared(folder), "train")) == ["x"]
 
 
+def test_a_complete_layout_goes_before_half_of_another(folder):
+    (folder / "tno" / "ir").mkdir(parents=True)
+    assert len(testing.examples_by_id(prepared(folder), "train")) == 3
+
+
+def test_half_of_the_official_layout_is_reported(tmp_path):
+    testing.write_pairs(tmp_path / "train/vi", tmp_path / "train/ir", ["00001D"])
+    (tmp_path / "test" / "vi").mkdir(parents=True)
+    with pytest.raises(UserError) as error:
+        testing.prepare("msrs", tmp_path, tmp_path / "data")
+    assert "test/vi: no images in it" in str(error.value)
+    assert "test/ir: no such folder" in str(error.value)
+
+
 def write_palette_png(path):
     """Red and blue halves as a PNG of colour type 3, which OpenCV cannot write."""
     import struct
@@ -218,24 +232,3 @@ def test_other_files_become_png_of_the_right_channels(tmp_path):
         encoded = pairs.encoded_image(tmp_path / name, channels)
         assert encoded.startswith(b"\x89PNG")
         np.testing.assert_array_equal(images.decode_image(encoded, name), wanted, name)
-
-
-def test_annotations_may_be_compressed():
-    lines = b'{"id": "a", "caption_visible": "x"}\n\n{"id": "b"}\n'
-    plain = pairs.read_annotations(lines, "annotations.jsonl")
-    assert plain == {"a": {"id": "a", "caption_visible": "x"}, "b": {"id": "b"}}
-    assert pairs.read_annotations(gzip.compress(lines), "annotations.jsonl.gz") == plain
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        (b"{oops}", "line 2: not JSON"),
-        (b'["b"]', "line 2: no text field `id`"),
-        (b'{"id": 3}', "line 2: no text field `id`"),
-        (b'{"id": "a"}', "line 2: id a a second time"),
-    ],
-)
-def test_broken_annotations_are_refused_with_their_line(line, complaint):
-    with pytest.raises(UserError, match=complaint):
-        pairs.read_annotations(b'{"id": "a"}\n' + line, "annotations.jsonl")

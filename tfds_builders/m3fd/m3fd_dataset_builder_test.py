@@ -49,6 +49,10 @@ def test_each_pair_lands_in_its_split(config, request):
     }
 
 
+def test_all_splits_can_be_read_as_one(fusion):
+    assert len(fusion.as_data_source("all")) == 4
+
+
 def test_fusion_is_the_default():
     assert tfds.builder("m3fd").builder_config.name == "fusion"
 

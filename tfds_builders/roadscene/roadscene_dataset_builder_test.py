@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from egmt_jax import entities
 from egmt_jax.data import images
 from tfds_builders import testing
 
@@ -40,9 +41,14 @@ def test_captions_and_entities_come_along(builder):
     example = testing.examples_by_id(builder, "train")["FLIR_00018"]
     assert example["caption_visible"].decode().startswith("A white SUV drives on a multi-lane")
     assert example["caption_infrared"].decode().startswith("The white car has hot wheels")
+    captions = [example[f"caption_{side}"].decode() for side in ("visible", "infrared")]
+    assert [name.decode() for name in example["entities"]] == entities.extract(*captions)
     assert b"car" in list(example["entities"])
-    assert len(example["entities"]) <= 8
     assert list(example["label_entities"]) == []
+
+
+def test_test_pairs_have_entities_too(builder):
+    assert 2 <= len(testing.examples_by_id(builder, "test")["FLIR_00211"]["entities"]) <= 8
 
 
 def test_plain_folders_give_the_same(builder, tmp_path):
