@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ import sys
 import tensorflow_datasets as tfds
 import tfds_builders
 assert tfds_builders.__file__.startswith(sys.argv[1]), tfds_builders.__file__
+assert tfds.builder("entity_scenes", data_dir="data").info.description
 for name in ("m3fd/detection", "roadscene", "tno", "msrs"):
     builder = tfds.builder(name, data_dir="data")
     config = tfds.download.DownloadConfig(manual_dir="manual")
@@ -36,14 +38,10 @@ def test_builders_run_from_a_wheel_in_an_empty_folder(tmp_path):
     build = [*offline, "--no-build-isolation"] if able else ["--no-deps"]
     # The build writes beside its sources, so it gets a copy of them.
     source = tmp_path / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("egmt_jax", "tfds_builders"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     wheels, site, empty = tmp_path / "wheels", tmp_path / "site", tmp_path / "empty"
     subprocess.run([*pip, "wheel", *build, "-w", str(wheels), str(source)], check=True)
     (wheel,) = wheels.glob("*.whl")
