@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from egmt_jax.entities.extra import import_transformers, loading
 from egmt_jax.errors import UserError
 
 # A prompt turns a name into the text that is embedded. CLIP was trained on captions, hence its
-# usual prompt (Radford et al. 2021, section 3.1.4). MiniLM keeps bare names further apart (mean
-# cosine between names 0.30, with CLIP's prompt 0.47), and they match whole captions as well.
+# usual prompt (Radford et al. 2021, section 3.1.4). MiniLM keeps bare names further apart: mean
+# cosine between names 0.30, with CLIP's prompt 0.47.
 PROMPTS = {"clip": "a photo of a {name}", "minilm": "{name}"}
 MODELS = {
     "clip": "openai/clip-vit-large-patch14",
@@ -50,28 +51,16 @@ def load_encoder(kind: str, model: str | None = None) -> TextEncoder:
     """
     if kind not in MODELS:
         raise UserError(f"text encoder {kind!r}: choose one of {', '.join(MODELS)}")
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        raise UserError(
-            f"text encoder {kind!r} needs torch and transformers: pip install 'egmt-jax[annotate]'"
-        )
-    import torch
-    import transformers
-
+    purpose = f"text encoder {kind!r}"
+    torch, transformers, device = import_transformers(purpose)
     model = model or MODELS[kind]
     source = _packaged_minilm() if model == MODELS["minilm"] else model
     architecture = (
         transformers.CLIPTextModelWithProjection if kind == "clip" else transformers.AutoModel
     )
-    try:
+    with loading(purpose, model):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        network = architecture.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"text encoder {model}: does not load; give a hub id or the folder of a snapshot "
-            f"({str(error).splitlines()[0]})"
-        ) from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.eval().to(device)
+        network = architecture.from_pretrained(source).eval().to(device)
 
     def encode(texts: Sequence[str]) -> np.ndarray:
         rows = []

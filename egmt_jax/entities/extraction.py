@@ -35,6 +35,17 @@ def extract(caption_visible: str, caption_infrared: str) -> list[str]:
     return sorted(salience, key=salience.__getitem__)[:MOST]
 
 
+def denied_entities(caption_visible: str, caption_infrared: str) -> set[str]:
+    """Entities that the captions of one pair mention only to say that they are absent."""
+    named = [
+        mention
+        for caption in (caption_visible, caption_infrared)
+        for mention in mentions(caption, load_lexicon())
+    ]
+    present = {entity for entity, denied in named if not denied}
+    return {entity for entity, _ in named} - present
+
+
 @functools.cache
 def _ranks() -> dict[str, float]:
     vocabulary = load_vocabulary()

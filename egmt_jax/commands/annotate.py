@@ -1,0 +1,58 @@
+"""`egmt annotate`: captions two folders of pairs and finds the entities in the captions."""
+
+import argparse
+import sys
+
+from egmt_jax.entities import captioner, detector
+from egmt_jax.entities.annotate import annotate_folders
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("--visible", required=True, metavar="DIR", help="visible images")
+    parser.add_argument(
+        "--infrared", required=True, metavar="DIR", help="infrared images of the same names"
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="OUT.jsonl",
+        help="one line a pair; a run that was interrupted goes on where it stopped",
+    )
+    parser.add_argument(
+        "--captioner",
+        default=captioner.MODEL,
+        metavar="MODEL",
+        help="BLIP-2, hub id or local path (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--detector",
+        default=detector.MODEL,
+        metavar="MODEL",
+        help="Flan-T5, hub id or local path (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="pairs at a time (default: 8)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Annotates; pairs that cannot be read are listed at the end.
+
+    Raises:
+      UserError: the folders, the models or the file of an earlier run are wrong.
+    """
+    failed = annotate_folders(
+        arguments.visible,
+        arguments.infrared,
+        arguments.out,
+        lambda: (
+            captioner.load_captioner(arguments.captioner),
+            detector.load_detector(arguments.detector),
+        ),
+        models={"captioner": arguments.captioner, "detector": arguments.detector},
+        batch_size=arguments.batch_size,
+    )
+    for reason in failed.values():
+        print(f"egmt annotate: {reason}", file=sys.stderr)
+    return 1 if failed else 0
