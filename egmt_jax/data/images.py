@@ -1,4 +1,4 @@
-"""Images on disk <-> arrays: 8-bit grey and RGB, the luma convention, atomic writing, matching of pairs."""
+"""Images on disk <-> arrays: 8-bit grey and RGB, luma, atomic writing, matching of pairs."""
 
 import os
 import pathlib

@@ -117,11 +117,11 @@ class EntityAttention(nnx.Module):
     def similarity(
         self, tokens: Float[Array, "b h w c"], features: Float[Array, "n d"] | Float[Array, "b n d"]
     ) -> Float[Array, "b h w n"]:
-        """Unnormalised agreement of each token with each entity, float32."""
+        """Agreement of each token with each entity, less that with nothing; float32."""
         query = self.query(tokens).astype(jnp.float32)
         key = self.key(features)
         equation = "bhwe,ne->bhwn" if features.ndim == 2 else "bhwe,bne->bhwn"
-        return jnp.einsum(equation, query, key) / query.shape[-1] ** 0.5
+        return jnp.einsum(equation, query, key) / query.shape[-1] ** 0.5 - self.nothing[...]
 
     def __call__(
         self,
@@ -143,7 +143,7 @@ class EntityAttention(nnx.Module):
         """
         scores = self.similarity(tokens, features)
         bias = jnp.where(weight > 0.0, jnp.log(jnp.maximum(weight, 1e-6)), -jnp.inf)
-        nothing = jnp.broadcast_to(self.nothing[...], (*scores.shape[:3], 1))
+        nothing = jnp.zeros((*scores.shape[:3], 1))
         scores = jnp.concatenate([scores + bias[:, None, None, :], nothing], axis=-1)
         attention = jax.nn.softmax(scores, axis=-1)[..., :-1]
         found = jnp.einsum("bhwn,bne->bhwe", attention, self.value(features))

@@ -1,0 +1,1 @@
+"""Configs of launch.py, one module each."""

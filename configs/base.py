@@ -1,0 +1,71 @@
+"""What every config starts from; see the others for commands, times and numbers to expect.
+
+Any field can be set on the command line: --config.optimizer.steps=4000.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The base model on `entity_scenes`, sized for a GPU or a patient CPU."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "data": {
+                "name": "entity_scenes/default",
+                # Where prepared data sets live; TFDS's default if empty.
+                "data_dir": "",
+                # Folder with the files of a set that has to be fetched by hand.
+                "manual_dir": "",
+                "train_split": "train",
+                "validation_split": "validation",
+                "test_split": "test",
+                # Side of the training crops in pixels, at most 256.
+                "crop": 128,
+                # Share of examples that show the largest square of the whole pair, reduced.
+                "whole": 0.3,
+                # Largest change of gain and gamma, as a natural logarithm.
+                "jitter": 0.1,
+                "batch_size": 8,
+                # Processes that prepare batches; 0: threads.
+                "workers": 0,
+            },
+            "model": {
+                "width": 32,
+                "patch": 2,
+                "tokens": 96,
+                "token_blocks": 2,
+                "joint_blocks": 0,
+                "heads": 4,
+                "dimension": 64,
+                "dtype": "float32",
+            },
+            "text_features": "minilm",
+            "guidance": {
+                "boost": 0.25,
+                "sharpen": 1.0,
+                "self_guided": 0.3,
+                "unguided": 0.15,
+                "keep": 0.5,
+                "distractors": 2.0,
+            },
+            "loss": {
+                "intensity": 4.0,
+                "gradient": 8.0,
+                "structure": 1.0,
+                "classification": 1.0,
+                "localisation": 0.3,
+            },
+            "optimizer": {
+                "learning_rate": 1e-3,
+                "warmup": 200,
+                "steps": 8000,
+                "weight_decay": 1e-4,
+                "clip": 1.0,
+            },
+            # data=-1: all devices that mesh.model leaves.
+            "mesh": {"data": -1, "model": 1},
+            "checkpoint": {"every": 500, "keep": 2},
+            "log": {"every": 50, "pictures_every": 1000},
+        }
+    )

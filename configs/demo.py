@@ -1,0 +1,22 @@
+"""The demonstration: `make demo` renders scenes, trains for a few minutes on two cores and scores.
+
+python launch.py --config=configs/demo.py --workdir=runs/demo
+"""
+
+from configs import base
+
+
+def get_config():
+    """The tiny model on 800 rendered scenes of 160 x 128 pixels."""
+    config = base.get_config()
+    config.data.name = "entity_scenes/demo"
+    config.data.crop = 96
+    config.data.whole = 0.5
+    config.model.width = 28
+    config.model.patch = 4
+    config.model.tokens = 64
+    config.model.token_blocks = 1
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.steps = 2000
+    config.log.pictures_every = 500
+    return config

@@ -1,0 +1,188 @@
+"""From TFDS records to training batches (Grain), and to whole pairs for evaluation."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import grain.python as grain
+import jax
+import numpy as np
+
+from egmt_jax.data.images import to_grey
+from egmt_jax.entities import Vocabulary
+from egmt_jax.errors import UserError
+
+MOST_ENTITIES = 8
+
+PRESENT_SHARE = 0.002
+"""Share of a crop that the mask of an entity must cover to count as being in it."""
+
+LABELLED_SHARE = 0.6
+"""Share of a pair that a crop without masks must show for the pair's entities to be its labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One whole pair.
+
+    Attributes:
+      id: names exported files.
+      visible: uint8 [H, W, 3] RGB.
+      infrared: uint8 [H, W, 1].
+      entities: up to 8 names; empty where unknown.
+      masks: uint8 [N, H, W], 0 or 255, of the entities; None where the set has none.
+    """
+
+    id: str
+    visible: np.ndarray
+    infrared: np.ndarray
+    entities: tuple[str, ...]
+    masks: np.ndarray | None
+
+    @property
+    def luma(self) -> np.ndarray:
+        """uint8 [H, W] grey of the visible image, see `egmt_jax.data.images.to_grey`."""
+        return to_grey(self.visible)
+
+
+def to_pair(record: dict[str, Any]) -> Pair:
+    """A record of a TFDS data source as a `Pair`; raises UserError if the sizes differ."""
+    name = record["id"].decode()
+    visible, infrared = record["visible"], record["infrared"]
+    if visible.shape[:2] != infrared.shape[:2]:
+        raise UserError(
+            f"{name}: visible {visible.shape[:2]} and infrared {infrared.shape[:2]} differ in "
+            "size; prepare the data set again from registered pairs"
+        )
+    masks = None
+    if "masks" in record:
+        masks = np.zeros((len(record["masks"]), *visible.shape[:2]), np.uint8)
+        for k, mask in enumerate(record["masks"]):
+            masks[k] = mask[..., 0]
+    entities = tuple(entity.decode() for entity in record["entities"])
+    return Pair(name, visible, infrared, entities, masks)
+
+
+def check_entities(source, vocabulary: Vocabulary) -> np.ndarray:
+    """Reads the entities of every record, before any work starts.
+
+    Args:
+      source: a TFDS data source; its images are not looked at.
+      vocabulary: that the entities must be in.
+
+    Returns:
+      float32 [records, K] multi-hot labels; a record without entities gives a row of zeros.
+
+    Raises:
+      UserError: entities outside the vocabulary, with the records that name them.
+    """
+    labels = np.zeros((len(source), len(vocabulary)), np.float32)
+    for row in range(len(source)):
+        record = source[row]
+        for entity in record["entities"]:
+            try:
+                labels[row, vocabulary.id_of(entity.decode())] = 1.0
+            except UserError as error:
+                raise UserError(f"pair {record['id'].decode()}: {error}") from error
+    return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class CropAndAugment(grain.RandomMapTransform):
+    """A record -> one training example: a square crop at full detail or of the whole pair, reduced.
+
+    Attributes:
+      size: side of the crop in pixels.
+      whole: probability of the largest square of the pair, reduced to `size`, instead of a crop.
+      jitter: largest change of the infrared image's gain and of both images' gamma.
+      vocabulary: of the entity ids.
+    """
+
+    size: int
+    whole: float
+    jitter: float
+    vocabulary: Vocabulary
+
+    def random_map(
+        self, element: dict[str, Any], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Returns one example of a batch, see DESIGN of batches in `training_batches`."""
+        pair = to_pair(element)
+        height, width = pair.visible.shape[:2]
+        short = min(height, width)
+        side = short if rng.random() < self.whole else min(self.size, short)
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        window = np.s_[top : top + side, left : left + side]
+
+        def prepare(image):
+            image = image[window]
+            if side != self.size:
+                method = cv2.INTER_AREA if side > self.size else cv2.INTER_LINEAR
+                image = cv2.resize(image, (self.size, self.size), interpolation=method)
+            return image.astype(np.float32) / 255.0
+
+        visible, infrared = prepare(pair.luma), prepare(pair.infrared[..., 0])
+        masks = np.zeros((self.size, self.size, MOST_ENTITIES), np.float32)
+        ids = np.full(MOST_ENTITIES, -1, np.int32)
+        names = [self.vocabulary.id_of(entity) for entity in pair.entities[:MOST_ENTITIES]]
+        if pair.masks is None:
+            ids[: len(names)] = names
+            labelled = bool(names) and side * side >= LABELLED_SHARE * height * width
+        else:
+            for k, name in enumerate(names):
+                mask = prepare(pair.masks[k])
+                if mask.mean() >= PRESENT_SHARE:
+                    ids[k], masks[..., k] = name, mask
+            labelled = True
+        if rng.random() < 0.5:
+            visible, infrared, masks = visible[:, ::-1], infrared[:, ::-1], masks[:, ::-1]
+        if self.jitter:
+            gain, gamma_visible, gamma_infrared = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
+            visible = visible**gamma_visible
+            infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
+        labels = np.zeros(len(self.vocabulary), np.float32)
+        labels[ids[ids >= 0]] = 1.0
+        return {
+            "visible": np.ascontiguousarray(visible[..., None], np.float32),
+            "infrared": np.ascontiguousarray(infrared[..., None], np.float32),
+            "entity_ids": ids,
+            "labels": labels,
+            "labelled": np.bool_(labelled),
+            "masks": np.ascontiguousarray(masks),
+            "masked": np.bool_(pair.masks is not None),
+        }
+
+
+def training_batches(
+    source: Sequence,
+    transform: CropAndAugment,
+    batch_size: int,
+    seed: int,
+    workers: int = 0,
+) -> grain.IterDataset:
+    """Endless shuffled batches, the same for a seed whatever the number of workers or processes.
+
+    Args:
+      source: records with random access.
+      transform: makes an example of a record.
+      batch_size: examples per batch over all processes; each process gets its share of every batch.
+      seed: of order and augmentation.
+      workers: processes that prepare batches; 0 uses threads of this one.
+
+    Returns:
+      An iterable of batches whose iterator can be saved with a checkpoint: `visible`, `infrared`
+      float32 [B, S, S, 1] in [0, 1]; `entity_ids` int32 [B, 8], padded with -1; `labels` float32
+      [B, K]; `labelled` bool [B]; `masks` float32 [B, S, S, 8] of the entities and `masked` bool
+      [B], whether they are known.
+    """
+    data = grain.MapDataset.source(source).seed(seed).shuffle().repeat(None).random_map(transform)
+    processes = jax.process_count()
+    if batch_size % processes:
+        raise UserError(f"data.batch_size={batch_size} must be a multiple of {processes} processes")
+    data = data[jax.process_index() :: processes].batch(batch_size // processes)
+    options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
+    iterator = data.to_iter_dataset(options)
+    if workers:
+        iterator = iterator.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+    return iterator

@@ -1,0 +1,137 @@
+"""Whole splits through a trained model: export of pictures, evaluation by the metrics."""
+
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from egmt_jax import metrics
+from egmt_jax.data import datasets, pipeline
+from egmt_jax.data.images import to_uint8, with_chroma, write_atomically, write_png
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.inference.sheets import contact_sheet
+from egmt_jax.metrics.classification import classification_scores
+from egmt_jax.training.checkpoints import load_model
+
+MOST_ON_A_SHEET = 12
+
+
+def export(config: ConfigDict, workdir: str) -> pathlib.Path:
+    """Writes the fused pictures of the test split and a contact sheet.
+
+    Under `export/<set>/<split>/` of the workdir: `color/<id>.png` (fused luma, chroma of the
+    visible image), `grey/<id>.png` (what the metrics are measured on), `contact_sheet.png`.
+
+    Args:
+      config: names the data; see `configs/base.py`.
+      workdir: of a training run.
+
+    Returns:
+      The path of the contact sheet: visible | infrared | fused, spread over the split.
+
+    Raises:
+      UserError: no checkpoint, or the data are missing.
+    """
+    fuser, source = _open(config, workdir)
+    folder = _folder(config, workdir, "export")
+    shown = set(np.linspace(0, len(source) - 1, MOST_ON_A_SHEET).astype(int).tolist())
+    rows = []
+    for place, pair in enumerate(_pairs(source, "Exporting")):
+        grey = to_uint8(fuser(pair.luma, pair.infrared).fused)
+        color = with_chroma(grey, pair.visible)
+        write_png(folder / "grey" / f"{pair.id}.png", grey)
+        write_png(folder / "color" / f"{pair.id}.png", color)
+        if place in shown:
+            rows.append((pair.visible, pair.infrared, color))
+    write_png(folder / "contact_sheet.png", contact_sheet(rows))
+    return folder / "contact_sheet.png"
+
+
+def evaluate(config: ConfigDict, workdir: str) -> str:
+    """Scores the fused pictures and the classifier on the test split.
+
+    The plain average of the two sources is scored beside them, as the least a fusion must beat.
+    Under `evaluate/<set>/<split>/` of the workdir: `table.md`, `per_image.csv` (and
+    `per_image_average.csv`), `results.json` with config and versions.
+
+    Args:
+      config: names the data; see `configs/base.py`.
+      workdir: of a training run.
+
+    Returns:
+      The table, Markdown.
+
+    Raises:
+      UserError: no checkpoint, or the data are missing.
+    """
+    fuser, source = _open(config, workdir)
+    folder = _folder(config, workdir, "evaluate")
+    probabilities, labels = [], []
+
+    def fused_pairs():
+        for pair in _pairs(source, "Evaluating"):
+            fusion = fuser(pair.luma, pair.infrared)
+            if pair.entities:
+                probabilities.append(list(fusion.probabilities.values()))
+                labels.append(fuser.ids(pair.entities))
+            yield pair.id, to_uint8(fusion.fused), pair.luma, pair.infrared[..., 0]
+
+    def averages():
+        for pair in _pairs(source, "Average"):
+            visible, infrared = pair.luma, pair.infrared[..., 0]
+            average = to_uint8((visible.astype(np.float32) + infrared) / 510.0)
+            yield pair.id, average, visible, infrared
+
+    rows = {
+        "egmt": metrics.score_pairs(fused_pairs(), progress=False),
+        "average": metrics.score_pairs(averages(), progress=False),
+    }
+    summaries = {name: metrics.summary(each) for name, each in rows.items()}
+    title = f"{config.data.name}, split {config.data.test_split}, {len(source)} pairs"
+    table = f"## {title}\n\n{metrics.to_markdown(summaries)}"
+    scores = None
+    if labels:
+        table_of_labels = np.zeros((len(labels), len(fuser.names)), bool)
+        for row, ids in enumerate(labels):
+            table_of_labels[row, ids[ids >= 0]] = True
+        scores = classification_scores(np.asarray(probabilities), table_of_labels)
+        table += f"\n\n{_classifier_line(scores, len(labels))}\n"
+    metrics.write_csv(folder / "per_image.csv", rows["egmt"])
+    metrics.write_csv(folder / "per_image_average.csv", rows["average"])
+    results = metrics.manifest({}) | {
+        "metrics": summaries,
+        "classifier": scores,
+        "config": json.loads(config.to_json_best_effort()),
+    }
+    write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
+    write_atomically(folder / "table.md", table.encode())
+    return table
+
+
+def _open(config: ConfigDict, workdir: str) -> tuple[Fuser, Sequence]:
+    """The trained model of a workdir, and the records of the config's test split."""
+    model, names, _ = load_model(pathlib.Path(workdir))
+    builder = datasets.prepare(config.data.name, config.data.data_dir, config.data.manual_dir)
+    return Fuser(model, names), datasets.source(builder, config.data.test_split)
+
+
+def _folder(config: ConfigDict, workdir: str, kind: str) -> pathlib.Path:
+    return pathlib.Path(workdir) / kind / config.data.name / config.data.test_split
+
+
+def _pairs(source: Sequence, label: str) -> Iterator[pipeline.Pair]:
+    """The pairs of a source in order of id, with a progress bar."""
+    order = sorted(range(len(source)), key=lambda row: source[row]["id"])
+    for row in tqdm(order, label, unit="pair"):
+        yield pipeline.to_pair(source[row])
+
+
+def _classifier_line(scores: dict[str, float], pairs: int) -> str:
+    return (
+        f"Classifier on {pairs} pairs with entities: mAP {scores['mAP']:.3f}, normalised gain "
+        f"{scores['gain']:.3f}, F1 {scores['F1_micro']:.3f} micro, {scores['F1_macro']:.3f} macro "
+        f"over {scores['entities']} entities."
+    )

@@ -1,0 +1,197 @@
+"""The training losses: what the fused picture should be, and what the classifier should say.
+
+Images are float32 [B, H, W, 1] in [0, 1]; every loss is a float32 scalar, the mean over its batch.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from egmt_jax.metrics import structural_similarity
+from egmt_jax.models.egmt import Visual
+from egmt_jax.models.layers import sample_grid
+
+SURROUND = 8
+"""How far, in pixels, the surround of an entity reaches beyond it."""
+
+
+def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """|gx| + |gy| of the Sobel operator, edges replicated; a ramp gives its slope."""
+
+    def along(x, axis, weights):
+        size = image.shape[axis]
+        padding = [(1, 1) if k == axis else (0, 0) for k in range(4)]
+        x = jnp.pad(x, padding, mode="edge")
+        return sum(
+            weight * jax.lax.slice_in_dim(x, start, start + size, axis=axis)
+            for start, weight in enumerate(weights)
+            if weight
+        )
+
+    smooth, slope = (0.25, 0.5, 0.25), (-0.5, 0.0, 0.5)
+    return jnp.abs(along(along(image, 1, smooth), 2, slope)) + jnp.abs(
+        along(along(image, 2, smooth), 1, slope)
+    )
+
+
+def intensity(fused: Array, target: Array) -> Array:
+    """Mean absolute difference from the intensity target."""
+    return jnp.mean(jnp.abs(fused - target))
+
+
+def gradient(fused: Array, visible: Array, infrared: Array, sharpen: float = 1.0) -> Array:
+    """| |grad F| - s max(|grad V|, |grad I|) |: the stronger edge of the two sources, times s."""
+    target = jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
+    return jnp.mean(jnp.abs(gradient_magnitude(fused) - sharpen * target))
+
+
+def structure(fused: Array, visible: Array, infrared: Array) -> Array:
+    """1 - the mean of SSIM to the two sources (see `egmt_jax.metrics.structural_similarity`)."""
+    images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
+    return 1.0 - 0.5 * jnp.mean(jax.vmap(structural_similarity)(*images))
+
+
+def classification(
+    logits: Float[Array, "b k"],
+    labels: Float[Array, "b k"],
+    labelled: Bool[Array, " b"],
+    positive_weight: Float[Array, " k"],
+) -> Array:
+    """Binary cross-entropy, summed over entities / K, over the labelled pairs of the batch.
+
+    Args:
+      logits: of each entity.
+      labels: 1 where the entity is in the pair.
+      labelled: pairs whose labels are known; the others count for nothing.
+      positive_weight: weight of a positive label of each entity, for the long tail.
+    """
+    loss = optax.sigmoid_binary_cross_entropy(logits, labels)
+    loss = jnp.mean(loss * jnp.where(labels > 0.0, positive_weight[None], 1.0), axis=1)
+    return _mean_over(loss, labelled)
+
+
+def localisation(
+    similarity: Float[Array, "b h w k"],
+    coverage: Float[Array, "b h w k"],
+    masked: Bool[Array, " b"],
+) -> Array:
+    """Cross-entropy between what each cell agrees with and what covers it, where masks are known.
+
+    Args:
+      similarity: agreement of each cell with each entity, against 0 for nothing.
+      coverage: share of each cell that each entity covers; the rest of it is nothing.
+      masked: pairs whose masks are known; the others count for nothing.
+    """
+    nothing = jnp.zeros((*similarity.shape[:3], 1))
+    scores = jax.nn.log_softmax(jnp.concatenate([similarity, nothing], axis=-1), axis=-1)
+    rest = jnp.maximum(1.0 - jnp.sum(coverage, axis=-1, keepdims=True), 0.0)
+    entropy = -jnp.sum(scores * jnp.concatenate([coverage, rest], axis=-1), axis=-1)
+    return _mean_over(jnp.mean(entropy, axis=(1, 2)), masked)
+
+
+def intensity_target(
+    visible: Array,
+    infrared: Array,
+    masks: Float[Array, "b h w n"],
+    boost: float,
+) -> Array:
+    """What the fused intensity should be: the brighter source, but guided entities stand out.
+
+    Inside the mask of an entity the target is the more salient source, the one in which the entity
+    differs more from its surround, carried over to the surround's level in the picture:
+    surround of max(V, I) + (1 + boost) (source - the source's own surround). What is dark in its
+    salient source so becomes dark, where the maximum would drown it.
+
+    Args:
+      visible: luma.
+      infrared: infrared.
+      masks: in [0, 1]; of the entities that guide, zero for the others. Together at most 1.
+      boost: extra contrast of a guided entity.
+
+    Returns:
+      float32 [B, H, W, 1] in [0, 1].
+    """
+    plain = jnp.maximum(visible, infrared)
+    around = _box_mean(masks, SURROUND) * (1.0 - masks)
+    images = jnp.concatenate([visible, infrared, plain], axis=-1)
+
+    def mean_in(weights):
+        area = jnp.sum(weights, axis=(1, 2))[:, :, None]
+        return jnp.einsum("bhwn,bhwc->bnc", weights, images) / jnp.maximum(area, 1e-3)
+
+    outside = mean_in(around)
+    contrast = jnp.abs(mean_in(masks) - outside)
+    from_visible = (contrast[..., 0] > contrast[..., 1]).astype(jnp.float32)
+    # target = level + (1 + boost) source, level and choice of source per entity, mixed by the masks
+    level_visible = outside[..., 2] - (1.0 + boost) * outside[..., 0]
+    level_infrared = outside[..., 2] - (1.0 + boost) * outside[..., 1]
+    level = from_visible * level_visible + (1.0 - from_visible) * level_infrared
+    share = jnp.einsum("bhwn,bnm->bhwm", masks, jnp.stack([from_visible, level], axis=-1))
+    covered = jnp.sum(masks, axis=-1, keepdims=True)
+    source = share[..., :1] * visible + (covered - share[..., :1]) * infrared
+    guided = (1.0 + boost) * source + share[..., 1:]
+    return jnp.clip((1.0 - covered) * plain + guided, 0.0, 1.0)
+
+
+def guided_masks(
+    visual: Visual,
+    attention: Float[Array, "b g w k"],
+    entity_ids: Array,
+    masks: Float[Array, "b h w n"],
+    masked: Bool[Array, " b"],
+    weight: Float[Array, "b k"],
+) -> Float[Array, "b h w n"]:
+    """Where the guiding entities are: the known masks, or the model's own attention.
+
+    Args:
+      visual: gives the geometry of the attention's grid.
+      attention: over the whole vocabulary, per cell; no gradient passes.
+      entity_ids: int32 [B, N], -1 is padding.
+      masks: of those entities, where known.
+      masked: pairs whose masks are known.
+      weight: how much each entity of the vocabulary guides.
+    """
+    known = (entity_ids >= 0).astype(jnp.float32)
+    ids = jnp.maximum(entity_ids, 0)
+    given = jnp.take_along_axis(weight, ids, axis=1) * known
+    maps = jnp.take_along_axis(attention, ids[:, None, None, :], axis=3)
+    maps = sample_grid(maps, visual.cells, visual.step, masks.shape[1:3], 1)
+    maps = jnp.where(
+        masked[:, None, None, None], masks * given[:, None, None], maps * known[:, None, None]
+    )
+    return jax.lax.stop_gradient(maps)
+
+
+def cell_coverage(masks: Float[Array, "b h w n"], entity_ids: Array, grid: tuple[int, int], k: int):
+    """Share of each cell of the token grid that each entity of the vocabulary covers.
+
+    Args:
+      masks: of the listed entities; the crop is not larger than the context's side, so that a cell
+        is 8 x 8 pixels.
+      entity_ids: int32 [B, N], -1 is padding.
+      grid: rows and columns.
+      k: size of the vocabulary.
+
+    Returns:
+      float32 [B, rows, columns, K].
+    """
+    b, h, w, n = masks.shape
+    cell = -(-h // grid[0])
+    masks = jnp.pad(masks, ((0, 0), (0, grid[0] * cell - h), (0, grid[1] * cell - w), (0, 0)))
+    share = masks.reshape(b, grid[0], cell, grid[1], cell, n).mean(axis=(2, 4))
+    return jnp.einsum("bhwn,bnk->bhwk", share, jax.nn.one_hot(entity_ids, k))
+
+
+def _box_mean(x: Float[Array, "b h w c"], radius: int) -> Array:
+    """Mean over a square of 2 radius + 1 pixels, zeros beyond the border."""
+    side = 2 * radius + 1
+    for window in ((1, side, 1, 1), (1, 1, side, 1)):
+        x = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, (1, 1, 1, 1), "SAME")
+    return x / side**2
+
+
+def _mean_over(values: Float[Array, " b"], counted: Bool[Array, " b"]) -> Array:
+    """Mean over the counted examples; 0 where there are none."""
+    counted = counted.astype(jnp.float32)
+    return jnp.sum(values * counted) / jnp.maximum(jnp.sum(counted), 1.0)
