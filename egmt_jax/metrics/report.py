@@ -153,21 +153,25 @@ def manifest(files: Mapping[str, Mapping[str, str | os.PathLike]]) -> dict[str, 
         "better": METRICS,
         "files": {
             role: {
-                name: {"path": str(path), "sha256": sha256(path)} for name, path in group.items()
+                name: {
+                    "path": str(path),
+                    "sha256": hashlib.sha256(read_bytes(path)).hexdigest(),
+                }
+                for name, path in group.items()
             }
             for role, group in files.items()
         },
     }
 
 
-def sha256(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's bytes, hexadecimal.
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """A file's bytes.
 
     Raises:
       UserError: it cannot be read.
     """
     try:
-        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        return pathlib.Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
