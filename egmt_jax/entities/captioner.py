@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from egmt_jax.entities.extra import import_transformers, loading
+from egmt_jax.entities.extra import check_kind, import_transformers, loading
 
 MODEL = "Salesforce/blip2-opt-2.7b"
 _LONGEST = 40  # tokens; BLIP-2's captions are about ten
@@ -26,6 +26,7 @@ def load_captioner(model: str = MODEL) -> Callable[[Sequence[np.ndarray]], list[
     torch, transformers, device = import_transformers("the captioner")
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     with loading("captioner", model):
+        check_kind(transformers.AutoConfig.from_pretrained(model), ("blip-2",))
         processor = transformers.AutoProcessor.from_pretrained(model)
         network = transformers.Blip2ForConditionalGeneration.from_pretrained(model)
         network = network.eval().to(device, dtype)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from egmt_jax.entities.extra import import_transformers, loading
+from egmt_jax.entities.extra import check_kind, import_transformers, loading
 from egmt_jax.entities.extraction import MOST, denied_entities, extract, mentions
 from egmt_jax.entities.lexicon import load_lexicon
 from egmt_jax.entities.vocabulary import load_vocabulary
@@ -24,7 +24,7 @@ def load_detector(model: str = MODEL) -> Callable[[Sequence[str]], list[str]]:
     """Loads a Flan-T5 entity detector; on a GPU where there is one, then in bfloat16.
 
     Args:
-      model: hub id or local path of a sequence-to-sequence model that follows instructions.
+      model: hub id or local path of a T5 model that follows instructions.
 
     Returns:
       A function from captions to the model's answers, for `parse_answer`. It decodes greedily.
@@ -35,8 +35,9 @@ def load_detector(model: str = MODEL) -> Callable[[Sequence[str]], list[str]]:
     torch, transformers, device = import_transformers("the entity detector")
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     with loading("entity detector", model):
+        check_kind(transformers.AutoConfig.from_pretrained(model), ("t5",))
         tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-        network = transformers.AutoModelForSeq2SeqLM.from_pretrained(model)
+        network = transformers.T5ForConditionalGeneration.from_pretrained(model)
         network = network.eval().to(device, dtype)
 
     def detect(captions: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from egmt_jax.entities.extra import import_transformers, loading
+from egmt_jax.entities.extra import check_kind, import_transformers, loading
 from egmt_jax.errors import UserError
 
 # A prompt turns a name into the text that is embedded. CLIP was trained on captions, hence its
@@ -59,6 +59,8 @@ def load_encoder(kind: str, model: str | None = None) -> TextEncoder:
         transformers.CLIPTextModelWithProjection if kind == "clip" else transformers.AutoModel
     )
     with loading(purpose, model):
+        config = transformers.AutoConfig.from_pretrained(source)
+        check_kind(config, ("clip", "clip_text_model") if kind == "clip" else ("bert",))
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         network = architecture.from_pretrained(source).eval().to(device)
 

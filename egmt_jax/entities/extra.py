@@ -42,3 +42,13 @@ def loading(purpose: str, model: str) -> Iterator[None]:
         raise UserError(
             f"{purpose} {model}: does not load ({reason}); give a hub id or a local snapshot"
         ) from error
+
+
+def check_kind(config: object, kinds: tuple[str, ...]) -> None:
+    """Refuses a model of another kind: transformers would fill it with random weights.
+
+    Raises:
+      ValueError: the model's type is none of `kinds`; `loading` makes a UserError of it.
+    """
+    if config.model_type not in kinds:
+        raise ValueError(f"it is a {config.model_type} model, not {' or '.join(kinds)}")

@@ -1,0 +1,146 @@
+"""The vocabulary: names others rely on, ids, synonyms, errors, and how it is built."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from egmt_jax.entities import load_vocabulary, read_captions
+from egmt_jax.entities.build import build_vocabulary, is_held_out, vocabulary_json
+from egmt_jax.entities.lexicon import plural, tokenise
+from egmt_jax.errors import UserError
+
+# Named by the renderer of made-up scenes and by the labels of the data sets.
+NEEDED = """person, cyclist, bicycle, car, van, truck, bus, motorcycle, tree, palm tree, bush,
+grass, hill, building, house, window, wall, fence, gate, road, sidewalk, curb, lane marking,
+crosswalk, path, pole, street lamp, traffic sign, traffic light, traffic cone, bollard,
+trash can, power line, sky, cloud, dog, umbrella, guardrail, bump"""
+
+
+def test_names_are_unique_canonical_and_most_frequent_first():
+    vocabulary = load_vocabulary()
+    assert len(set(vocabulary.names)) == len(vocabulary) == len(vocabulary.counts)
+    assert list(vocabulary.counts) == sorted(vocabulary.counts, reverse=True)
+    assert min(vocabulary.counts) >= 3
+    assert all(0 <= rank <= 1 for rank in vocabulary.ranks)
+    assert {" ".join(name.split()) for name in NEEDED.split(",")} <= set(vocabulary.names)
+
+
+def test_ids_are_places_and_every_synonym_and_plural_leads_to_its_name():
+    vocabulary = load_vocabulary()
+    for index, name in enumerate(vocabulary.names):
+        for word in (name, *vocabulary.synonyms[name]):
+            assert vocabulary.id_of(word) == index
+            assert vocabulary.id_of(plural(word)) == index
+            assert vocabulary.canonical(f"  {word.upper()} ") == name
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        # MSRS's segmentation classes and M3FD's boxes
+        ("bike", "bicycle"),
+        ("car stop", "bollard"),
+        ("guardrail", "guardrail"),
+        ("color cone", "traffic cone"),
+        ("bump", "bump"),
+        ("People", "person"),
+        ("Lamp", "street lamp"),
+        ("Motorcycle", "motorcycle"),
+        ("hedges", "bush"),
+        ("sign", "traffic sign"),
+    ],
+)
+def test_labels_of_data_sets_are_known(label, name):
+    assert load_vocabulary().canonical(label) == name
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_nearest():
+    vocabulary = load_vocabulary()
+    assert "giraffe" not in vocabulary
+    with pytest.raises(UserError, match=r"'trafic sing'.*nearest known: traffic sign") as caught:
+        vocabulary.id_of("trafic sing")
+    assert "\n" not in str(caught.value)
+    assert vocabulary.nearest("buss")[0] == "bus"
+    assert len(vocabulary.nearest("zzzzzz")) == 3
+
+
+def test_vocabulary_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_vocabulary().version = "2"
+
+
+def test_plurals_and_tokens():
+    assert [plural(word) for word in ("bus", "bush", "sky", "car", "day")] == [
+        "buses",
+        "bushes",
+        "skies",
+        "cars",
+        "days",
+    ]
+    assert tokenise("The van\N{RIGHT SINGLE QUOTATION MARK}s no-entry SIGN, cyclists' heads.") == [
+        "the",
+        "van",
+        "no-entry",
+        "sign",
+        ",",
+        "cyclists",
+        "heads",
+        ".",
+    ]
+
+
+def _record(identity, visible, entities=None):
+    record = {"id": identity, "caption_visible": visible, "caption_infrared": "No people."}
+    return record if entities is None else record | {"entities": entities}
+
+
+def test_building_drops_what_is_rare_or_seldom_listed():
+    kept = [name for name in map(str, range(60)) if not is_held_out("made_up", name)][:30]
+    records = [_record(name, "A car by a wall and a planter.", ["car", "wall"]) for name in kept]
+    records += [_record("plain", "A helicopter over a hill.")]
+    vocabulary = build_vocabulary({"made_up": records}, "7")
+    assert vocabulary.names == ("car", "wall")  # planter: never listed; helicopter, hill: once
+    assert vocabulary.counts == (30, 30)
+    assert vocabulary.ranks == (0.0, 1.0)
+    content = json.loads(vocabulary_json(vocabulary, {"made_up": 31}))
+    assert content["version"] == "7"
+    assert [entity["name"] for entity in content["entities"]] == ["car", "wall"]
+
+
+def test_building_never_looks_at_the_held_out_lists():
+    out = [name for name in map(str, range(200)) if is_held_out("made_up", name)][:10]
+    others = [name for name in map(str, range(200)) if not is_held_out("made_up", name)][:10]
+    plain = [_record(name, "A car by a wall.", ["car", "wall"]) for name in others]
+    results = [
+        build_vocabulary(
+            {"made_up": plain + [_record(name, "A car by a wall.", listed) for name in out]}, "1"
+        )
+        for listed in (["wall", "car"], ["sky"])
+    ]
+    assert results[0] == results[1]
+
+
+def test_about_a_tenth_is_held_out_and_it_never_changes():
+    held = [name for name in map(str, range(1000)) if is_held_out("msrs", name)]
+    assert 70 < len(held) < 130
+    assert held[:5] == ["14", "35", "50", "55", "63"]
+
+
+def test_the_packaged_vocabulary_is_what_the_captions_give(annotations_dir):
+    captions = {
+        name: read_captions(annotations_dir / f"{name}.jsonl")
+        for name in ("tno", "roadscene", "m3fd", "msrs")
+    }
+    assert build_vocabulary(captions, load_vocabulary().version) == load_vocabulary()
+
+
+def test_importing_needs_neither_jax_nor_torch():
+    code = (
+        "import sys, egmt_jax.entities as e; e.extract('a car', ''); e.embed(['car']); "
+        "print([m for m in ('jax', 'torch', 'cv2', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
