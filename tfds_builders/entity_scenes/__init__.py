@@ -1,4 +1,4 @@
-"""Rendered visible/infrared scenes with entities, masks and captions; importing this registers `entity_scenes`."""
+"""Rendered scenes with entities, masks and captions; importing this registers `entity_scenes`."""
 
 from tfds_builders.entity_scenes.entity_scenes_dataset_builder import (
     EntityScenes,

@@ -1,4 +1,4 @@
-"""Camera and canvas: polygons in a world of metres, painted once for both modalities and for the masks."""
+"""Camera and canvas: things in metres, painted once for both modalities and for the masks."""
 
 import dataclasses
 import math
@@ -10,6 +10,7 @@ SUPERSAMPLING = 2
 _FIXED_POINT_BITS = 3
 _COLDEST = -80.0  # degrees Celsius at code 0; one code is 0.01 degrees
 _SKY_DEPTH = 255
+GROUND_REACH = 400.0  # metres
 
 Rgb = tuple[float, float, float]
 
@@ -38,16 +39,13 @@ class Camera:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """World float [N, 3] in metres -> pixel float [N, 2]; depth is held at 0.5 m at least."""
-        x, y, z = np.asarray(points, np.float64).reshape(-1, 3).T
-        z = np.maximum(z, 0.5)
+        world = np.asarray(points, np.float64).reshape(-1, 3)
+        z = np.maximum(world[:, 2], 0.5)
         scale = self.focal / z
-        return np.stack(
-            [
-                self.centre + scale * (x + self.bend * z * z),
-                self.horizon + scale * (self.eye - y),
-            ],
-            axis=1,
-        )
+        pixels = np.empty((len(world), 2))
+        pixels[:, 0] = self.centre + scale * (world[:, 0] + self.bend * z * z)
+        pixels[:, 1] = self.horizon + scale * (self.eye - world[:, 1])
+        return pixels
 
     def scale(self, z: float) -> float:
         """Pixels per metre at depth z."""
@@ -57,6 +55,10 @@ class Camera:
         """Depth of the ground at the lower edge of the image."""
         return self.focal * self.eye / max(self.height - self.horizon, 1.0)
 
+    def ground_end(self) -> float:
+        """Row where painted ground ends, a little below the horizon."""
+        return self.horizon + self.focal * self.eye / GROUND_REACH
+
     def half_width(self, z: float) -> float:
         """Half of what the image spans at depth z, in metres."""
         return 0.5 * self.width / self.scale(z)
@@ -64,7 +66,7 @@ class Camera:
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """One thing on the canvas: its kind, its depth in metres, and the words captions may use for it."""
+    """One thing on the canvas: its kind, its depth in metres, and words for captions."""
 
     kind: str
     depth: float
@@ -74,7 +76,14 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True)
 class Lamp:
-    """A source of visible light: place in metres, linear RGB power, and the cosine-like narrowness of its cone."""
+    """A source of visible light.
+
+    Attributes:
+      place: world metres.
+      power: linear RGB; what reaches a surface one metre away on the axis.
+      direction: unit vector of the axis.
+      narrowness: light falls as the cosine to the axis to this power; below 1 some goes everywhere.
+    """
 
     place: tuple[float, float, float]
     power: Rgb
@@ -85,8 +94,8 @@ class Lamp:
 class Canvas:
     """Layers that painters fill back to front.
 
-    One 64-bit value per pixel carries colour, instance, glow, depth and temperature, so that each primitive is one
-    OpenCV call and the modalities and masks agree to the pixel by construction.
+    One 64-bit value per pixel carries colour, instance, glow, depth and temperature, so each
+    primitive is one OpenCV call, and modalities and masks agree to the pixel by construction.
     """
 
     def __init__(self, camera: Camera):
@@ -182,7 +191,7 @@ class Canvas:
         return Sprite(self, foot, self.camera.scale(z))
 
     def ground(self, layer: np.ndarray, points: np.ndarray, value: int) -> None:
-        """Fills a polygon of ground points, float [N, 3], in one of `shadow`, `contact`, `warmth`."""
+        """Fills ground points, float [N, 3], in one of `shadow`, `contact`, `warmth`."""
         pixels = self.camera.project(points) / SUPERSAMPLING
         fixed = np.rint(np.clip(pixels, -3e4, 3e4) * 8).astype(np.int32)
         cv2.fillPoly(layer, [fixed], value, cv2.LINE_8, 3)

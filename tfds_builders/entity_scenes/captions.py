@@ -47,9 +47,19 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "sky": (("sky", "sky"),),
 }
 _ALWAYS_PLURAL = frozenset({"window", "lane marking", "power line", "hill", "cloud"})
+_SINGLE = frozenset({"road", "path", "wall", "fence"})
 _MASS = frozenset({"grass", "sky"})
 _ACTORS = ("person", "cyclist", "dog", "car", "van", "truck", "bus", "motorcycle", "bicycle")
 _RIDES = frozenset({"car", "van", "truck", "bus", "motorcycle", "bicycle"})
+_COLOURED = _RIDES | {
+    "umbrella",
+    "traffic cone",
+    "trash can",
+    "traffic sign",
+    "traffic light",
+    "building",
+    "house",
+}
 _NUMBERS = ("no", "a", "two", "three", "four")
 
 
@@ -120,14 +130,14 @@ def _word(rng, sighting: Sighting, plural: bool) -> str:
 def _phrase(rng, sighting: Sighting, adjective: str = "") -> tuple[str, bool]:
     """A noun phrase and whether it is plural."""
     kind, count = sighting.kind, sighting.count
-    plural = kind in _ALWAYS_PLURAL or (count > 1 and kind not in _MASS)
+    plural = kind in _ALWAYS_PLURAL or (count > 1 and kind not in _MASS | _SINGLE)
     word = _word(rng, sighting, plural)
     if kind == "sky":
         return "the sky", False
     if kind == "grass":
         return " ".join(filter(None, (adjective, word))), False
     words = " ".join(filter(None, (adjective, word)))
-    if kind in _ALWAYS_PLURAL:
+    if kind in _ALWAYS_PLURAL or (plural and kind in ("sidewalk", "curb")):
         return words, True
     if plural:
         number = (
@@ -152,18 +162,8 @@ def _capital(text: str) -> str:
 def _look(rng, sighting: Sighting, time: str) -> str:
     """An adjective for the visible image."""
     kind = sighting.kind
-    if sighting.count == 1 and sighting.colour and rng.random() < 0.8:
-        if kind in (
-            *_RIDES,
-            "umbrella",
-            "traffic cone",
-            "trash can",
-            "traffic sign",
-            "traffic light",
-            "building",
-            "house",
-        ):
-            return sighting.colour
+    if sighting.count == 1 and kind in _COLOURED and rng.random() < 0.8:
+        return sighting.colour
     if kind in ("lane marking", "crosswalk") and rng.random() < 0.6:
         return sighting.colour
     if kind in ("window", "street lamp") and sighting.state == "lit":
@@ -241,6 +241,8 @@ def _visible(rng, sightings: list[Sighting], time: str) -> str:
         if rest[0].kind in ("road", "path") and others:
             verb = str(rng.choice(["runs past", "leads past", "passes"]))
             return f"{_capital(lead)} {verb} {_join(others)} {when}."
+        if len(phrases) > 1 and rng.random() < 0.4:
+            return f"{_capital(_join(phrases))} are seen {when}."
         opening = str(rng.choice(["An empty scene", "A view", "A quiet scene"]))
         return f"{opening} {when} with {_join(phrases)}."
     sentence = " and ".join(clauses) if rng.random() < 0.6 else ", while ".join(clauses)
@@ -254,10 +256,7 @@ def _visible(rng, sightings: list[Sighting], time: str) -> str:
         return f"{_capital(when)}, {sentence}, and {tail} can be seen."
     if form == 2:
         return f"{_capital(sentence)}, with {tail} {when}."
-    return (
-        f"{_capital(sentence)} {when}. {_capital(tail)} {'are' if len(phrases) > 1 or ' and ' in tail else 'can be seen'} {'visible' if len(phrases) > 1 else ''}".rstrip()
-        + "."
-    )
+    return f"{_capital(sentence)} {when}. {_capital(tail)} can be seen."
 
 
 def _glow(sighting: Sighting, rng) -> str:

@@ -6,12 +6,12 @@ import numpy as np
 
 TIMES = ("day", "dusk", "night")
 
-# Degrees above the air: (in full sun, on a clear night). Heavy, dark things store the sun; thin metal and leaves
-# that face a clear sky fall below the air.
+# Degrees above the air: (in full sun, on a clear night). Heavy, dark things store the sun; thin
+# metal and leaves that face a clear sky fall below the air.
 _ABOVE_AIR = {
     "road": (15.0, 3.5),
     "sidewalk": (12.0, 2.2),
-    "curb": (13.0, 1.6),
+    "curb": (13.0, 2.4),
     "path": (10.0, 0.5),
     "grass": (4.0, -4.5),
     "bush": (3.0, -1.8),
@@ -76,14 +76,14 @@ class Conditions:
         return self.time != "day"
 
     def temperature(self, surface: str, facing: float = 0.6) -> float:
-        """Temperature in degrees Celsius of a surface whose normal makes the cosine `facing` with the sun."""
+        """Degrees Celsius of a surface; `facing` is the cosine between its normal and the sun."""
         sunlit, night = _ABOVE_AIR[surface]
         load = self.sunny * (0.45 + 0.9 * max(facing, 0.0))
         cooling = (1.0 - self.sunny) * (0.35 + 0.65 * self.clear if night < 0 else 1.0)
         return self.air + sunlit * load + night * cooling
 
     def shade(self, normal) -> float:
-        """How bright a face looks relative to flat ground, from the cosine between normal and sun."""
+        """How bright a face with this normal looks, relative to flat ground."""
         if self.time == "night":
             return 0.85 + 0.15 * abs(float(normal[1]))
         facing = max(float(np.dot(normal, self.sun)), 0.0)

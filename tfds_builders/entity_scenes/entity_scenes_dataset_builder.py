@@ -17,6 +17,8 @@ _SPLITS = ("train", "validation", "test")
 class EntityScenesConfig(tfds.core.BuilderConfig):
     """Size, counts and seed of one rendering.
 
+    TFDS keeps prepared data by `name`: give another name with other values.
+
     Attributes:
       width: pixels, 32 at least.
       height: pixels, 32 at least.
@@ -109,7 +111,7 @@ class EntityScenes(tfds.core.GeneratorBasedBuilder):
 
 
 def make_example(config: EntityScenesConfig, split: str, index: int) -> dict[str, Any]:
-    """Scene `index` of a split, a pure function of (seed, split, index) and the size, as TFDS features.
+    """Scene `index` of a split as TFDS features: a function of size, seed, split and index only.
 
     Args:
       config: size and seed.

@@ -1,4 +1,4 @@
-"""Things that stand along streets: lamps, signs, traffic lights, poles, cones, bollards, bins and benches."""
+"""Lamps, signs, traffic lights, poles, wires, cones, bollards, bins and benches."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def _square(x, z, r):
 def paint_street_lamp(
     canvas: Canvas, rng, conditions: Conditions, x: float, z: float, warm: bool, tall: bool
 ) -> None:
-    """Paints a street lamp; lit in the dark, it sheds light. Tall ones reach over the road, low ones carry a globe."""
+    """Paints a street lamp, lit in the dark: a tall one over the road, or a low globe."""
     height = 7.0 if tall else 3.6
     _post_shadow(canvas, conditions, x, z, height)
     lit = conditions.dark
@@ -100,7 +100,7 @@ def paint_traffic_sign(canvas: Canvas, rng, conditions: Conditions, x: float, z:
 def paint_traffic_light(
     canvas: Canvas, rng, conditions: Conditions, x: float, z: float, mast: bool
 ) -> None:
-    """Paints a traffic light on a post or hung from a mast over the road; the lit lens is a little warm."""
+    """Paints a traffic light on a post, or on a mast over the road; the lit lens is warm."""
     height = 5.6 if mast else 3.0
     _post_shadow(canvas, conditions, x, z, height)
     which = int(rng.choice(3, p=(0.5, 0.1, 0.4)))

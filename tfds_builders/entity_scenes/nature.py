@@ -18,7 +18,7 @@ def _octagon(x: float, z: float, radius: float) -> np.ndarray:
 
 
 def _foliage(canvas, rng, centre, axes, rgb, heat, spread=2.2):
-    """Clumps of leaves in an ellipse (canvas pixels): dark ones first and below, light ones last and above."""
+    """Clumps of leaves in an ellipse (canvas pixels): dark ones first, light ones last, above."""
     a, b = axes
     size = max(a, b)
     count = int(np.clip(size * 0.9, 10, 110))
@@ -58,7 +58,10 @@ def paint_tree(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) 
         return
     top = (lean, height - crown)
     s.polygon(
-        [(-width, 0), (width, 0), (lean * 0.6 + width * 0.6, fork), (top[0], top[1]), (lean * 0.6 - width * 0.6, fork)],
+        [
+            (-width, 0), (width, 0), (lean * 0.6 + width * 0.6, fork), top,
+            (lean * 0.6 - width * 0.6, fork),
+        ],
         bark, trunk,
     )  # fmt: skip
     s.polygon(
@@ -108,10 +111,10 @@ def paint_palm(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) 
     t = np.linspace(0, 1, 6)
     stem = np.stack([lean * t**2, height * t], 1)
     s.line(stem, 0.42 if height > 8 else 0.34, bark, heat + 1.5)
-    s.line(stem + (0.1, 0), 0.12, tone(bark, 0.7), heat + 1.0)
+    s.line(stem + np.array([0.1, 0]), 0.12, tone(bark, 0.7), heat + 1.0)
     rgb = tone((74, 96, 48), rng.uniform(0.8, 1.2))
     crown = stem[-1]
-    s.circle(crown + (0, -0.35), 0.5, tone((118, 96, 60), 0.8), heat + 0.8)
+    s.circle((crown[0], crown[1] - 0.35), 0.5, tone((118, 96, 60), 0.8), heat + 0.8)
     count = int(rng.integers(13, 19))
     t = np.linspace(0, 1, 6)
     for k, angle in enumerate(np.linspace(-0.75, np.pi + 0.75, count) + rng.normal(0, 0.1, count)):
@@ -141,6 +144,22 @@ def paint_bush(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) 
     _foliage(canvas, rng, centre, (width * s.scale, height * 0.5 * s.scale), rgb, heat, 1.6)
 
 
+def paint_treeline(canvas: Canvas, rng, conditions: Conditions) -> None:
+    """Paints far trees along the horizon, as one tree."""
+    camera = canvas.camera
+    canvas.begin("tree", 120.0)
+    x = np.linspace(-10, camera.width + 10, 90)
+    swell = np.interp(np.arange(90), np.linspace(0, 90, 8), rng.uniform(0.15, 1.0, 8))
+    rise = camera.focal * rng.uniform(0.03, 0.075) * swell
+    heat = conditions.temperature("tree") + rng.normal(0, 0.6)
+    rgb = _GREENS[int(rng.integers(4))]
+    for shade, lower in ((0.7, 1.0), (0.55, 0.6)):
+        top = camera.horizon - rise * lower * rng.uniform(0.7, 1.15, 90)
+        base = camera.ground_end() + 2
+        shape = np.vstack([np.stack([x, top], 1), [[x[-1], base], [x[0], base]]])
+        canvas.polygon(shape, tone(rgb, shade), heat - 0.6 * lower)
+
+
 def paint_hill(canvas: Canvas, rng, conditions: Conditions) -> None:
     """Paints a line of hills along the horizon."""
     camera = canvas.camera
@@ -153,7 +172,7 @@ def paint_hill(canvas: Canvas, rng, conditions: Conditions) -> None:
         )
     profile = (profile - profile.min()) / max(np.ptp(profile), 1e-6)
     rise = camera.focal * rng.uniform(0.06, 0.17)
-    base = camera.horizon + 2
+    base = camera.ground_end() + 2
     rgb = ((92, 104, 62), (128, 116, 80), (74, 86, 66))[int(rng.integers(3))]
     heat = conditions.temperature("hill", 0.3) - 1.5
     for k, shade in ((0, 1.0), (1, 0.8)):

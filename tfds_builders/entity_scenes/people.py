@@ -1,9 +1,10 @@
-"""People, cyclists, bicycles, motorcycles, dogs and umbrellas."""
+"""People, cyclists, dogs and umbrellas."""
 
 import numpy as np
 
 from tfds_builders.entity_scenes.canvas import Canvas, Lamp, Sprite, tone
 from tfds_builders.entity_scenes.conditions import Conditions
+from tfds_builders.entity_scenes.cycles import draw_bicycle
 from tfds_builders.entity_scenes.vehicles import COLOURS, cast_shadow
 
 _DARK = ((28, 29, 34), (40, 42, 52), (54, 48, 44), (30, 38, 62))
@@ -17,16 +18,16 @@ def _clothes(rng: np.random.Generator):
         int(rng.choice(3, p=(0.58, 0.22, 0.2)))
     ]
     top = palette[int(rng.integers(len(palette)))]
-    bottom = (_DARK + ((90, 92, 100), (112, 100, 82)))[int(rng.integers(6))]
+    bottom = (*_DARK, (90, 92, 100), (112, 100, 82))[int(rng.integers(6))]
     return tone(top, rng.uniform(0.85, 1.15)), bottom, word
 
 
 def _body_heat(rng: np.random.Generator, conditions: Conditions) -> tuple[float, float, float]:
     """Temperatures of skin, upper and lower clothing."""
     skin = 31.0 - 0.12 * max(20.0 - conditions.air, 0.0) + rng.normal(0, 0.6)
-    coat = rng.uniform(0.4, 0.75)
+    coat = rng.uniform(0.3, 0.65)
     warm = conditions.air + conditions.sunny * 5.0
-    return skin, warm + coat * (skin - warm), warm + rng.uniform(0.5, 0.8) * (skin - warm)
+    return skin, warm + coat * (skin - warm), warm + rng.uniform(0.4, 0.75) * (skin - warm)
 
 
 def _foot(x: float, z: float, radius: float) -> np.ndarray:
@@ -44,101 +45,89 @@ def paint_person(
     walking: bool,
     umbrella: bool = False,
 ) -> None:
-    """Paints one person, on the move or standing, seen from the side or from the front, maybe under an umbrella."""
-    height = rng.uniform(1.55, 1.88) if rng.random() < 0.9 else rng.uniform(1.1, 1.4)
+    """Paints a person, walking or standing, from the side or the front, maybe with an umbrella."""
+    h = rng.uniform(1.55, 1.88) if rng.random() < 0.9 else rng.uniform(1.1, 1.4)
     top, bottom, word = _clothes(rng)
     skin, upper, lower = _body_heat(rng, conditions)
     canvas.ground(canvas.contact, _foot(x, z, 0.28), 170)
     if conditions.sunlight.max() > 0:
-        cast_shadow(canvas, conditions, _foot(x, z, 0.2), height)
+        cast_shadow(canvas, conditions, _foot(x, z, 0.2), h)
     canvas.begin("person", z, word, "walking" if walking else "standing")
-    s = canvas.sprite(x, z)
     person = canvas.current
+    foot = canvas.sprite(x, z)
+    s = Sprite(canvas, foot.foot, foot.scale * h)  # from here on, one unit is the body's height
     side = 1.0 if rng.random() < 0.5 else -1.0
     sideways = walking and rng.random() < 0.65
     swing = rng.uniform(0.25, 0.5) * rng.choice([-1.0, 1.0]) if sideways else 0.0
-    h = height
     flesh = _SKIN[int(rng.integers(4))]
-    legs = _legs(h, swing, side, sideways)
-    shoe = (26, 24, 24)
-    for leg, shade in zip(legs, (0.75, 1.0), strict=True):
-        s.line(leg, 0.085 * h, tone(bottom, shade), lower - 0.6 * (shade < 1))
-        end = leg[-1]
-        s.line(
-            [end, (end[0] + (side * 0.07 if sideways else 0) * h, end[1] - 0.005)],
-            0.05 * h,
-            shoe,
-            lower - 3,
-        )
-    width = 0.085 if sideways else 0.125
-    arm = 0.05 * h
-    hands = []
-    for sign in (-1.0, 1.0):
-        shoulder = (sign * (0.02 if sideways else width + 0.01) * h, 0.8 * h)
-        reach = -sign * swing * 0.5 * side if sideways else sign * 0.03
-        elbow = (shoulder[0] + reach * 0.35 * h, 0.64 * h)
-        hand = (shoulder[0] + (reach * 0.85 + (0.06 * side if sideways else 0)) * h, 0.5 * h)
-        hands.append((shoulder, elbow, hand))
-    s.line(hands[0], arm, tone(top, 0.7), upper - 0.8)
-    s.circle(hands[0][2], 0.028 * h, flesh, skin - 1.5)
-    s.polygon(
-        [(-width * h, 0.82 * h), (-width * 0.9 * h, 0.49 * h), (width * 0.9 * h, 0.49 * h), (width * h, 0.82 * h), (0.04 * h, 0.855 * h), (-0.04 * h, 0.855 * h)],
-        top, upper,
-    )  # fmt: skip
-    s.polygon([(-width * h, 0.82 * h), (-width * 0.9 * h, 0.49 * h), (-width * 0.3 * h, 0.49 * h), (-width * 0.3 * h, 0.83 * h)], tone(top, 0.78), upper - 0.5)  # fmt: skip
-    if rng.random() < 0.3:  # a pack or bag shields the body's heat
-        bag = _DARK[int(rng.integers(4))]
-        if sideways:
-            s.ellipse(
-                (-side * 0.12 * h, 0.7 * h), (0.065 * h, 0.11 * h), 0, bag, conditions.air + 2
-            )
-        else:
-            s.ellipse((0, 0.69 * h), (0.095 * h, 0.12 * h), 0, bag, conditions.air + 2)
-    s.line(hands[1], arm, tone(top, 0.92), upper - 0.3)
-    s.circle(hands[1][2], 0.028 * h, flesh, skin - 1.0)
-    _head(
-        s,
-        rng,
-        h,
-        flesh,
-        skin,
-        conditions,
-        side if sideways else 0.0,
-        (0.02 * side * h if sideways else 0.0),
-    )
+    toe = 0.05 * side if sideways else 0.0
+    for leg, shade in zip(_legs(swing, side, sideways), (0.75, 1.0), strict=True):
+        hip, knee, heel = leg
+        heat = lower - 0.6 * (shade < 1)
+        s.line([hip, knee], 0.085, tone(bottom, shade), heat)
+        s.line([knee, heel], 0.062, tone(bottom, 0.95 * shade), heat - 0.5)
+        s.line([heel, (heel[0] + toe, heel[1] - 0.005)], 0.042, (26, 24, 24), heat - 3)
+    far_arm, near_arm = _arms(swing, side, sideways)
+    _arm(s, far_arm, tone(top, 0.68), flesh, upper - 0.8, skin)
+    chest, waist, hip = (0.075, 0.07, 0.075) if sideways else (0.115, 0.083, 0.095)
+    left = [(-0.035, 0.855), (-chest, 0.815), (-waist, 0.62), (-hip, 0.47)]
+    right = [(-u, v) for u, v in reversed(left)]
+    s.polygon(left + right, top, upper)
+    inner = [(-0.3 * hip, 0.47), (-0.3 * chest, 0.84)]
+    s.polygon(left[1:] + inner, tone(top, 0.8), upper - 0.5)
+    if rng.random() < 0.3:  # a pack shields the body's heat
+        pack = _DARK[int(rng.integers(4))]
+        place, size = ((-0.12 * side, 0.7), (0.06, 0.1)) if sideways else ((0, 0.7), (0.08, 0.105))
+        s.ellipse(place, size, 0, pack, conditions.air + 0.25 * (upper - conditions.air))
+    _arm(s, near_arm, tone(top, 0.9), flesh, upper - 0.3, skin)
+    _head(s, rng, flesh, skin, conditions, side if sideways else 0.0)
     if umbrella:
-        _umbrella(canvas, rng, conditions, s, z, h)
+        _umbrella(canvas, rng, conditions, foot, z, h)
         canvas.resume(person)
 
 
-def _legs(h, swing, side, sideways):
-    hip = 0.5 * h
+def _arm(s: Sprite, joints, sleeve, flesh, heat: float, skin: float) -> None:
+    shoulder, elbow, hand = joints
+    s.line([shoulder, elbow], 0.05, sleeve, heat)
+    s.line([elbow, hand], 0.04, sleeve, heat - 0.4)
+    s.circle(hand, 0.022, flesh, skin - 1.0)
+
+
+def _arms(swing: float, side: float, sideways: bool):
+    """Shoulder, elbow and hand of the far and of the near arm, in body heights."""
+    arms = []
+    for sign in (-1.0, 1.0):
+        if sideways:
+            reach = -sign * swing * side * 0.5
+            arms.append(((0.0, 0.795), (0.4 * reach, 0.635), (0.85 * reach + 0.05 * side, 0.49)))
+        else:
+            arms.append(((0.1 * sign, 0.79), (0.135 * sign, 0.635), (0.12 * sign, 0.475)))
+    return arms
+
+
+def _legs(swing: float, side: float, sideways: bool):
+    """Hip, knee and heel of the far and of the near leg, in body heights."""
     legs = []
     for sign in (-1.0, 1.0):
         if sideways:
             angle = sign * swing
-            bend = 0.35 if sign * swing * side < 0 else 0.05
-            knee = (np.sin(angle) * 0.24 * h, hip - np.cos(angle) * 0.24 * h)
-            lower = angle - side * bend
-            foot = (
-                knee[0] + np.sin(lower) * 0.24 * h,
-                max(knee[1] - np.cos(lower) * 0.24 * h, 0.015 * h),
-            )
-            legs.append([(0.0, hip), knee, foot])
+            knee = (np.sin(angle) * 0.24, 0.5 - np.cos(angle) * 0.24)
+            shin = angle - side * (0.35 if angle * side < 0 else 0.05)
+            heel = (knee[0] + np.sin(shin) * 0.24, max(knee[1] - np.cos(shin) * 0.24, 0.015))
+            legs.append([(0.0, 0.49), knee, heel])
         else:
-            legs.append(
-                [(sign * 0.05 * h, hip), (sign * 0.055 * h, 0.27 * h), (sign * 0.06 * h, 0.02 * h)]
-            )
+            legs.append([(0.047 * sign, 0.48), (0.055 * sign, 0.27), (0.058 * sign, 0.025)])
     return legs
 
 
-def _head(s: Sprite, rng, h, flesh, skin, conditions, side, shift):
+def _head(s: Sprite, rng, flesh, skin: float, conditions: Conditions, side: float) -> None:
     hair = ((24, 20, 18), (60, 42, 28), (120, 92, 60), (150, 148, 146))[int(rng.integers(4))]
-    covered = conditions.air + 0.55 * (skin - conditions.air)
-    s.line([(shift * 0.5, 0.83 * h), (shift, 0.88 * h)], 0.055 * h, tone(flesh, 0.85), skin)
-    s.ellipse((shift, 0.93 * h), (0.052 * h, 0.068 * h), 0, hair, covered)
+    shift = 0.02 * side
+    covered = conditions.air + 0.6 * (skin - conditions.air)
+    s.line([(0.5 * shift, 0.84), (shift, 0.88)], 0.045, tone(flesh, 0.85), skin)
+    s.ellipse((shift, 0.935), (0.047, 0.064), 0, hair, covered)
     if side or rng.random() < 0.5:  # otherwise the back of the head
-        s.ellipse((shift + side * 0.016 * h, 0.92 * h), (0.04 * h, 0.052 * h), 0, flesh, skin + 0.8)
+        s.ellipse((shift + 0.014 * side, 0.922), (0.037, 0.05), 0, flesh, skin + 0.8)
 
 
 def _umbrella(canvas, rng, conditions, s, z, h):
@@ -156,44 +145,6 @@ def _umbrella(canvas, rng, conditions, s, z, h):
         s.polygon(np.vstack([half, [(0.05 * h, 1.0 * h)]]), tone(rgb, 0.78), heat + 0.8)
 
 
-def _bicycle(s: Sprite, rng, side: float, heat: float, tyre: float) -> None:
-    rgb = list(COLOURS.values())[int(rng.integers(len(COLOURS)))]
-    r = 0.33
-    back, front = (-0.52 * side, r), (0.52 * side, r)
-    turn = np.linspace(0, 2 * np.pi, 17)
-    for hub in (back, front):
-        ring = np.stack([hub[0] + r * np.cos(turn), hub[1] + r * np.sin(turn)], 1)
-        s.line(ring, 0.055, (24, 24, 25), tyre)
-        s.line([hub, (hub[0], hub[1] + r)], 0.012, (130, 130, 132), heat)
-        s.line([(hub[0] - r, hub[1]), (hub[0] + r, hub[1])], 0.012, (130, 130, 132), heat)
-    crank, seat, bar = (-0.08 * side, 0.3), (-0.2 * side, 0.82), (0.38 * side, 0.88)
-    for a, b in (
-        (back, crank),
-        (crank, seat),
-        (back, (seat[0], 0.74)),
-        (crank, (bar[0], 0.72)),
-        ((seat[0], 0.72), (bar[0], 0.76)),
-        (bar, front),
-    ):
-        s.line([a, b], 0.045, rgb, heat)
-    s.line(
-        [seat, (seat[0] - 0.1 * side, 0.84), (seat[0] + 0.1 * side, 0.83)], 0.06, (22, 22, 22), heat
-    )
-    s.line([bar, (bar[0] + 0.12 * side, 0.95)], 0.04, (60, 60, 62), heat)
-
-
-def paint_bicycle(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) -> None:
-    """Paints a parked bicycle, seen from the side."""
-    if conditions.sunlight.max() > 0:
-        foot = np.array(
-            [[x - 0.8, 0, z], [x + 0.8, 0, z], [x + 0.8, 0, z + 0.1], [x - 0.8, 0, z + 0.1]]
-        )
-        cast_shadow(canvas, conditions, foot, 0.5)
-    canvas.begin("bicycle", z, "", "parked")
-    heat = conditions.temperature("bicycle")
-    _bicycle(canvas.sprite(x, z), rng, rng.choice([-1.0, 1.0]), heat, heat + 1.0)
-
-
 def paint_cyclist(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) -> None:
     """Paints a person riding a bicycle, from the side, from behind or head on."""
     top, bottom, word = _clothes(rng)
@@ -208,7 +159,7 @@ def paint_cyclist(canvas: Canvas, rng, conditions: Conditions, x: float, z: floa
     side = float(rng.choice([-1.0, 1.0]))
     exertion = rng.uniform(0.5, 2.5)
     if rng.random() < 0.6:
-        _bicycle(s, rng, side, heat, heat + 1.5)
+        draw_bicycle(s, rng, side, heat, heat + 1.5)
         phase = rng.uniform(0, np.pi)
         for turn, shade in ((phase + np.pi, 0.7), (phase, 1.0)):
             pedal = (-0.08 * side + 0.16 * np.cos(turn), 0.3 + 0.16 * np.sin(turn))
@@ -254,39 +205,6 @@ def paint_cyclist(canvas: Canvas, rng, conditions: Conditions, x: float, z: floa
     if conditions.dark and rng.random() < 0.6:
         s.circle((0.42 * side, 0.9), 0.05, (255, 246, 220), heat + 3, 230)
         canvas.lamps.append(Lamp((x + 0.5 * side, 0.9, z - 0.2), (0.35, 0.34, 0.3), narrowness=0.8))
-
-
-def paint_motorcycle(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) -> None:
-    """Paints a parked motorcycle or scooter, seen from the side; some have a warm engine."""
-    warm = 18.0 if rng.random() < 0.4 else 0.0
-    canvas.ground(canvas.contact, _foot(x, z, 0.7), 190)
-    names = list(COLOURS)
-    name = names[int(rng.integers(len(names)))]
-    canvas.begin("motorcycle", z, name, "parked")
-    s = canvas.sprite(x, z)
-    heat = conditions.temperature("vehicle")
-    side = float(rng.choice([-1.0, 1.0]))
-    rgb = COLOURS[name]
-    for u in (-0.62, 0.62):
-        s.circle((u, 0.3), 0.3, (22, 22, 23), conditions.temperature("tyre") + 0.3 * warm)
-        s.circle((u, 0.3), 0.15, (112, 114, 118), heat + 0.3 * warm)
-    s.polygon([(-0.35, 0.3), (0.3, 0.28), (0.34, 0.62), (-0.3, 0.62)], (56, 56, 58), heat + warm)
-    s.line([(-0.1 * side, 0.3), (-0.75 * side, 0.38)], 0.1, (150, 150, 150), heat + 1.2 * warm)
-    s.polygon(
-        [
-            (-0.8 * side, 0.78),
-            (-0.2 * side, 0.74),
-            (0.3 * side, 0.92),
-            (0.45 * side, 0.7),
-            (-0.2 * side, 0.55),
-        ],
-        rgb,
-        heat,
-    )
-    s.line([(-0.75 * side, 0.82), (-0.15 * side, 0.78)], 0.12, (26, 26, 27), heat + 1)
-    s.line([(0.62 * side, 0.3), (0.4 * side, 1.02)], 0.07, (140, 142, 146), heat)
-    s.line([(0.4 * side, 1.02), (0.25 * side, 1.08)], 0.05, (40, 40, 42), heat)
-    s.circle((0.5 * side, 0.86), 0.1, (205, 206, 204), heat)
 
 
 def paint_dog(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) -> None:

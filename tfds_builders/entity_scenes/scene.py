@@ -1,4 +1,4 @@
-"""One made-up scene: a visible and an infrared image, the entities in it, their masks and two captions."""
+"""One made-up scene: a visible and an infrared image, its entities, their masks, two captions."""
 
 import dataclasses
 from collections.abc import Collection
@@ -9,15 +9,16 @@ import numpy as np
 from tfds_builders.entity_scenes.canvas import SUPERSAMPLING, Camera, Canvas, Instance, Lamp
 from tfds_builders.entity_scenes.captions import NAMES, Sighting, write_captions
 from tfds_builders.entity_scenes.conditions import TIMES, Conditions, draw_conditions
-from tfds_builders.entity_scenes.layouts import Place, choose_place
+from tfds_builders.entity_scenes.layouts import Place
+from tfds_builders.entity_scenes.places import draw_plan
 from tfds_builders.entity_scenes.sensors import Exposure
 
 KINDS = tuple(NAMES)
 MIN_SIDE = 32
 MIN_ENTITIES, MAX_ENTITIES = 2, 8
 
-# An entity is present where it covers MIN_SHARE of the picture (and MIN_PIXELS) and stands out from what surrounds
-# it, or has a pattern of its own, by MIN_CONTRAST grey levels in one modality at least.
+# An entity is present where it covers MIN_SHARE of the picture (and MIN_PIXELS) and, in one
+# modality at least, differs from its surroundings or within itself by MIN_CONTRAST grey levels.
 MIN_SHARE = 0.0006
 MIN_PIXELS = 6
 MIN_CONTRAST = 10.0
@@ -72,8 +73,8 @@ def render_scene(
       The scene.
 
     Raises:
-      ValueError: the size is too small, a time or an entity is unknown, or the required entities cannot be brought
-        together in one place.
+      ValueError: the size is too small, a time or an entity is unknown, or the required entities
+        cannot be brought together in one place.
     """
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"scenes are {MIN_SIDE}x{MIN_SIDE} pixels at least, not {width}x{height}")
@@ -92,12 +93,12 @@ def render_scene(
 
 
 def _render(rng, width: int, height: int, time: str | None, required: frozenset[str]) -> Scene:
-    place = choose_place(rng, required)
+    plan = draw_plan(rng, required)
     conditions = draw_conditions(rng, time)
     canvas = Canvas(_camera(rng, width, height))
     _paint_backdrop(canvas, conditions)
-    Place(canvas, rng, conditions, place, required).paint()
-    if conditions.dark and rng.random() < 0.4:  # our own headlights
+    Place(canvas, rng, conditions, plan).paint()
+    if conditions.dark and rng.random() < 0.5:  # our own headlights
         canvas.lamps.append(Lamp((0.0, 0.7, 0.0), (8.0, 7.6, 6.8), (0.0, -0.08, 1.0), 18.0))
     layers = canvas.read()
     canvas.begin("cloud", 1e6)
@@ -147,6 +148,8 @@ def _cloud_cover(rng, conditions: Conditions, height: int, width: int, forced: b
     fine = rng.standard_normal((22, 15), np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     field += 0.45 * cv2.resize(fine, (width, height), interpolation=cv2.INTER_CUBIC)
+    finest = rng.standard_normal((60, 40), np.float32)
+    field += 0.2 * cv2.resize(finest, (width, height), interpolation=cv2.INTER_CUBIC)
     broken = rng.random() < 0.5 and conditions.clear > 0.5
     bias = -0.6 if broken or forced else -4.0
     return np.clip(0.5 + 1.3 * (field + np.float32(bias)), 0, 1).astype(np.float32)
@@ -159,7 +162,7 @@ def _sight(
     infrared: np.ndarray,
     required: frozenset[str],
 ) -> tuple[np.ndarray, list[Sighting]]:
-    """Which entities can be told from the two images, most salient first, with their masks bool [N, H, W]."""
+    """The entities that two images show, most salient first, with their masks bool [N, H, W]."""
     height, width = labels.shape
     table = np.full(256, 255, np.uint8)
     table[: len(instances)] = [KINDS.index(i.kind) for i in instances]
@@ -198,13 +201,14 @@ def _weight(kind: str) -> float:
         return 2.6
     if kind in _BACKDROP:
         return 0.3 if kind == "sky" else 0.55
+    if kind == "window":
+        return 0.7
     return 0.9 if kind in _LARGE else 1.6
 
 
 def _contrasts(mask: np.ndarray, greys: list[np.ndarray]) -> list[tuple[float, float, float]]:
     """Mean level inside, contrast, and rise over the surroundings, for each image."""
-    height, width = mask.shape
-    reach = max(width // 50, 2)
+    reach = max(mask.shape[1] // 50, 2)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = (
         slice(max(rows[0] - reach, 0), rows[-1] + reach + 1),

@@ -1,19 +1,29 @@
-"""From painted layers to the two images: light, haze, glare and noise; radiance, optics, gain and noise."""
+"""From painted layers to two images: light, haze, glare, noise; radiance, optics, gain, noise."""
+
+import dataclasses
 
 import cv2
 import numpy as np
 
-from tfds_builders.entity_scenes.canvas import SUPERSAMPLING, Camera, Canvas, Lamp, Layers
+from tfds_builders.entity_scenes.canvas import SUPERSAMPLING, Canvas, Lamp, Layers
 from tfds_builders.entity_scenes.conditions import Conditions
 
 # Relative strength of texture in the visible, and degrees of it in the infrared.
 _TEXTURE = {
-    "road": (0.12, 0.5), "sidewalk": (0.13, 0.6), "path": (0.16, 0.6), "grass": (0.32, 1.1), "bush": (0.34, 1.3),
-    "tree": (0.34, 1.3), "palm tree": (0.28, 1.0), "hill": (0.25, 0.8), "building": (0.09, 0.7),
-    "house": (0.07, 0.5), "wall": (0.16, 0.9), "window": (0.18, 0.6), "curb": (0.1, 0.5), "fence": (0.12, 0.4),
-    "lane marking": (0.18, 0.4), "crosswalk": (0.18, 0.4),
+    "road": (0.12, 0.5), "sidewalk": (0.13, 0.6), "path": (0.16, 0.6), "grass": (0.32, 1.1),
+    "bush": (0.34, 1.3), "tree": (0.34, 1.3), "palm tree": (0.28, 1.0), "hill": (0.25, 0.8),
+    "building": (0.09, 0.7), "house": (0.07, 0.5), "wall": (0.16, 0.9), "window": (0.18, 0.6),
+    "curb": (0.1, 0.5), "fence": (0.12, 0.4), "car": (0.03, 0.7), "van": (0.03, 0.7),
+    "truck": (0.04, 0.8), "bus": (0.04, 0.9), "person": (0.08, 0.7), "cyclist": (0.08, 0.7),
+    "dog": (0.15, 0.6), "lane marking": (0.18, 0.4), "crosswalk": (0.18, 0.4),
 }  # fmt: skip
 _GROUND = frozenset({"road", "sidewalk", "path", "grass", "lane marking", "crosswalk", "curb"})
+# Linear RGB of a cloud's brightest part.
+_CLOUD_LIGHT = {
+    "day": (0.95, 0.96, 0.98),
+    "dusk": (0.42, 0.27, 0.24),
+    "night": (0.007, 0.0065, 0.007),
+}
 _TO_LINEAR = ((np.arange(256) / 255.0) ** 2.2).astype(np.float32)
 
 
@@ -41,32 +51,48 @@ class Exposure:
         self.canvas, self.layers, self.conditions, self.rng = canvas, layers, conditions, rng
         camera = canvas.camera
         s = SUPERSAMPLING
-        self.camera = Camera(
-            camera.width // s, camera.height // s, camera.focal / s, camera.horizon / s, camera.centre / s,
-            camera.eye, camera.bend,
+        self.camera = dataclasses.replace(
+            camera, width=camera.width // s, height=camera.height // s, focal=camera.focal / s,
+            horizon=camera.horizon / s, centre=camera.centre / s,
         )  # fmt: skip
         self.height, self.width = layers.heat.shape
         self.sky = cv2.LUT(layers.instance, _table(canvas, lambda k: k in ("sky", "cloud"))) > 0
         self.ground = cv2.LUT(layers.instance, _table(canvas, lambda k: k in _GROUND))
-        self.texture = _octaves(rng, self.height, self.width)
         self.rows = np.arange(self.height, dtype=np.float32)[:, None]
         self.cols = np.arange(self.width, dtype=np.float32)[None]
         below = np.maximum(self.rows - self.camera.horizon, 0.25)
         ground_depth = np.float32(self.camera.focal * self.camera.eye) / below
         self.depth = np.where(self.ground > 0, ground_depth, layers.depth)
+        self.texture = _octaves(rng, self.height, self.width)
+        self._lay_texture_on_ground()
         sigma = max(self.width / 320, 0.5)
         self.shadow = cv2.GaussianBlur(canvas.shadow, (0, 0), 0.6 * sigma)
         self.contact = cv2.GaussianBlur(canvas.contact, (0, 0), 1.6 * sigma)
 
+    def _lay_texture_on_ground(self) -> None:
+        """Replaces texture on the ground by noise that lies in the world and so recedes."""
+        z = np.minimum(self.depth, 250.0)
+        x = (self.cols - self.camera.centre) * z / self.camera.focal - self.camera.bend * z * z
+        tile = self.rng.standard_normal((256, 256), np.float32)
+        layers = []
+        for metre, reach in ((22.0, 9.0), (1.6, 70.0)):
+            noise = cv2.remap(
+                tile, x * np.float32(metre), z * np.float32(metre), cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_WRAP,
+            )  # fmt: skip
+            layers.append(noise * np.exp(z * np.float32(-1.0 / reach)))
+        ground = 0.75 * layers[0] + 0.75 * layers[1] + 0.35 * self.texture
+        np.copyto(self.texture, ground, where=self.ground > 0)
+
     def add_clouds(self, cover: np.ndarray, instance: int) -> None:
-        """Turns sky under thick cloud into an instance of its own; cover is float32 [H, W] in [0, 1]."""
+        """Turns cloudy sky into an instance of its own; cover is float32 [H, W] in [0, 1]."""
         self.cover = np.where(self.sky, cover, np.float32(0.0))
         self.layers.instance[self.cover > 0.5] = instance
 
     # Visible
 
     def _lamplight(self) -> np.ndarray:
-        """Light of lamps at each pixel, linear RGB, computed at half the size: float32 [H, W, 3]."""
+        """Light of lamps, linear RGB, computed at half the size: float32 [H, W, 3]."""
         step = 2 if min(self.height, self.width) >= 64 else 1
         camera, z = self.camera, np.ascontiguousarray(self.depth[::step, ::step])
         z = np.minimum(z, 300.0)
@@ -82,7 +108,7 @@ class Exposure:
 
     def visible(self) -> np.ndarray:
         """The visible image, uint8 [H, W, 3] RGB."""
-        conditions, layers, rng = self.conditions, self.layers, self.rng
+        conditions, layers = self.conditions, self.layers
         texture = cv2.LUT(
             layers.instance, _table(self.canvas, lambda k: _TEXTURE.get(k, (0.03, 0))[0])
         )
@@ -106,26 +132,23 @@ class Exposure:
         return self._develop(image)
 
     def _paint_sky(self, image: np.ndarray) -> None:
-        conditions = self.conditions
-        up = np.clip((self.camera.horizon - self.rows) / max(self.camera.horizon, 1.0), 0, 1) ** 0.7
-        sky = conditions.sky_low + (conditions.sky_top - conditions.sky_low) * up[..., None]
-        sky = np.broadcast_to(sky, image.shape)
-        bright = {
-            "day": (0.95, 0.96, 0.98),
-            "dusk": (0.42, 0.27, 0.24),
-            "night": (0.012, 0.011, 0.012),
-        }[conditions.time]
-        shade = np.clip(0.75 + 0.25 * self.texture_soft(), 0.4, 1.15)[..., None]
-        cloud = np.array(bright, np.float32) * shade
-        mixed = sky + (cloud - sky) * self.cover[..., None]
-        np.copyto(image, mixed, where=self.sky[..., None])
+        conditions, rows = self.conditions, np.flatnonzero(self.sky.any(1))
+        if not rows.size:
+            return
+        part = slice(0, rows[-1] + 1)
+        up = np.clip((self.camera.horizon - self.rows[part]) / max(self.camera.horizon, 1.0), 0, 1)
+        rise = (up**0.7)[..., None]
+        sky = conditions.sky_low + (conditions.sky_top - conditions.sky_low) * rise
+        cover = self.cover[part, :, None]
+        cloud = (0.72 + 0.28 * cover) * np.array(_CLOUD_LIGHT[conditions.time], np.float32)
+        np.copyto(image[part], sky + (cloud - sky) * cover, where=self.sky[part, :, None])
 
-    def texture_soft(self) -> np.ndarray:
+    def _soft_texture(self) -> np.ndarray:
         """Slow noise, float32 [H, W]."""
         return cv2.blur(self.texture, (9, 9)) * np.float32(2.0)
 
     def _glare(self, image: np.ndarray) -> None:
-        """Spreads very bright light over its neighbourhood, as lenses do; adds the sun where it is in the picture."""
+        """Spreads very bright light as lenses do, and that of the sun where it is in view."""
         conditions, rng = self.conditions, self.rng
         sun = conditions.sun
         height, width = self.height, self.width
@@ -165,13 +188,13 @@ class Exposure:
         exposure = {
             "day": 1.05,
             "dusk": rng.uniform(1.2, 3.0),
-            "night": rng.choice([1.5, 3.0, 7.0]),
+            "night": rng.choice([1.5, 3.0, 7.0], p=(0.2, 0.4, 0.4)),
         }[conditions.time]
         gain = {"day": 0.006, "dusk": 0.012, "night": rng.uniform(0.008, 0.03)}[conditions.time]
         veil = rng.uniform(0.0, 0.012)
         image *= np.float32(exposure)
         image += np.float32(veil)
-        # A shoulder keeps highlights from clipping flat; it leaves values below a half nearly alone.
+        # A shoulder keeps highlights from clipping flat; values below a half are nearly left alone.
         image /= np.sqrt(1.0 + 0.55 * image * image)
         value = np.sqrt(np.maximum(image, 0.0)) * np.float32(1.13)
         grain = rng.standard_normal((self.height, self.width), np.float32)
@@ -206,11 +229,11 @@ class Exposure:
             * cv2.GaussianBlur(self.canvas.warmth, (0, 0), max(width / 200, 0.6))
             * np.float32(0.1)
         )
-        # Low sky looks through more air, so it is warmer than the zenith; clouds are warmer than clear sky.
+        # Low sky is seen through more air, so it is warmer than the zenith; clouds are warmer too.
         up = np.clip((self.camera.horizon - self.rows) / max(self.camera.horizon, 1.0), 0, 1)
         sky = conditions.air - 4.0 - (10.0 + 18.0 * conditions.clear) * (0.35 + 0.65 * up**0.6)
         sky = (
-            sky + self.cover * np.float32(9.0 + 5.0 * conditions.clear) + 0.6 * self.texture_soft()
+            sky + self.cover * np.float32(9.0 + 5.0 * conditions.clear) + 0.6 * self._soft_texture()
         )
         heat = np.where(self.sky, sky.astype(np.float32), heat)
         heat -= np.where(self.sky, 0.0, np.minimum(self.depth, 200.0) * 0.012).astype(np.float32)
@@ -229,7 +252,8 @@ class Exposure:
     def _gain(self, heat: np.ndarray) -> np.ndarray:
         """Degrees to grey levels, in one of three manners, with noise; uint8 [H, W, 1]."""
         rng, height, width = self.rng, self.height, self.width
-        manner = int(rng.choice(3, p=(0.5, 0.28, 0.22)))
+        wide = 0.38 if self.conditions.time == "night" else 0.2
+        manner = int(rng.choice(3, p=(0.76 - wide, wide, 0.24)))
         scene = heat[~self.sky] if (~self.sky).any() else heat
         sample = scene[:: max(scene.size // 4000, 1)]
         low, middle, high = np.percentile(sample, (2, 50, 98))
@@ -241,14 +265,17 @@ class Exposure:
             noise = rng.uniform(0.008, 0.022)
         elif manner == 1:  # a wide fixed span: dim surroundings, bright bodies
             span = rng.uniform(24.0, 36.0)
-            value = rng.uniform(0.1, 0.2) + (heat - middle) / span
-            value = np.maximum(value, 0.02 + 0.25 * (value - 0.02))
+            value = rng.uniform(0.12, 0.26) + (heat - middle) / span
             noise = rng.uniform(0.005, 0.012)
         else:  # moderate, grey
             span = max(high - low, 14.0) * rng.uniform(1.0, 1.3)
             value = rng.uniform(0.35, 0.5) + (heat - middle) / span
             noise = rng.uniform(0.01, 0.03)
         value = value.astype(np.float32)
+        # A knee keeps hot things from one flat white; a toe keeps the cold sky from one flat black.
+        value = np.where(value > 0.72, 0.72 + 0.42 * (value - 0.72), value)
+        floor = np.float32(rng.uniform(0.05, 0.16))
+        value = np.where(value < floor, floor + 0.16 * (value - floor), value)
         value += np.float32(noise) * rng.standard_normal((height, width), np.float32)
         value += np.float32(0.4 * noise) * rng.standard_normal((1, width), np.float32)
         value += np.float32(0.25 * noise) * rng.standard_normal((height, 1), np.float32)

@@ -1,12 +1,12 @@
-"""The ground with its markings, and what is built on it: buildings, houses, walls, fences and gates."""
+"""Buildings, houses, walls, fences and gates."""
 
 import numpy as np
 
 from tfds_builders.entity_scenes.canvas import Canvas, Rgb, tone
 from tfds_builders.entity_scenes.conditions import Conditions
+from tfds_builders.entity_scenes.surfaces import depths
 from tfds_builders.entity_scenes.vehicles import cast_shadow
 
-FAR = 160.0
 _FACADES: dict[str, Rgb] = {
     "brick": (150, 88, 70),
     "white": (206, 202, 192),
@@ -15,95 +15,6 @@ _FACADES: dict[str, Rgb] = {
     "brown": (120, 92, 72),
     "pink": (186, 132, 120),
 }
-
-
-def depths(near: float, far: float, count: int) -> np.ndarray:
-    """Depths in metres that are evenly spaced on the image."""
-    return 1.0 / np.linspace(1.0 / max(near, 0.5), 1.0 / far, count)
-
-
-def strip(canvas: Canvas, x0: float, x1: float, z0: float, z1: float, y: float = 0.0) -> np.ndarray:
-    """A band on the ground from x0 to x1, z0 to z1: world [N, 3], with enough corners to follow a bend."""
-    z = depths(max(z0, 0.6 * canvas.camera.near()), z1, 16 if z1 - z0 > 6 else 3)
-    left = np.stack([np.full_like(z, x0), np.full_like(z, y), z], 1)
-    right = np.stack([np.full_like(z, x1), np.full_like(z, y), z], 1)
-    return np.vstack([left, right[::-1]])
-
-
-def paint_surface(
-    canvas: Canvas, kind: str, x0: float, x1: float, z0: float, z1: float, rgb: Rgb, heat: float
-) -> None:
-    """Paints a flat band of ground."""
-    canvas.begin(kind, 0.5 * (z0 + min(z1, 40.0)))
-    canvas.face(strip(canvas, x0, x1, z0, z1), rgb, heat)
-
-
-def paint_road_wear(
-    canvas: Canvas, rng, rgb: Rgb, heat: float, lanes: list[float], road: int
-) -> None:
-    """Paints wheel tracks, patches and manholes on a road: seen a little in both modalities."""
-    canvas.resume(road)
-    canvas.at(20.0)
-    for x in lanes:
-        for side in (-0.8, 0.8):
-            band = strip(canvas, x + side - 0.25, x + side + 0.25, 0.5, FAR)
-            canvas.face(band, tone(rgb, rng.uniform(0.9, 0.97)), heat + rng.uniform(0.3, 1.2))
-    for _ in range(int(rng.integers(0, 5))):
-        x, z = rng.choice(lanes) + rng.normal(0, 0.8), rng.uniform(4, 30)
-        w, d = rng.uniform(0.4, 1.8), rng.uniform(0.6, 4.0)
-        patch = strip(canvas, x - w / 2, x + w / 2, z, z + d)
-        canvas.face(patch, tone(rgb, rng.uniform(0.78, 1.12)), heat + rng.normal(0, 0.8))
-    if rng.random() < 0.5:
-        x, z = rng.choice(lanes) + rng.normal(0, 0.4), rng.uniform(5, 20)
-        turn = np.linspace(0, 2 * np.pi, 16)
-        lid = np.stack([x + 0.36 * np.cos(turn), np.zeros(16), z + 0.36 * np.sin(turn)], 1)
-        canvas.face(lid, tone(rgb, 0.6), heat + rng.normal(0, 2.0))
-
-
-def paint_lane_markings(
-    canvas: Canvas, rng, heat: float, lines: list[tuple[float, bool]], z0: float
-) -> None:
-    """Paints lane markings at each (x, dashed); paint is a little cooler than asphalt in the sun, or equal to it."""
-    yellow = rng.random() < 0.3
-    rgb = tone((226, 190, 70) if yellow else (222, 222, 216), rng.uniform(0.75, 1.0))
-    canvas.begin("lane marking", 15.0, "yellow" if yellow else "white")
-    canvas.at(15.0)
-    for x, dashed in lines:
-        if not dashed:
-            canvas.face(strip(canvas, x - 0.08, x + 0.08, z0, FAR), rgb, heat)
-            continue
-        offset = rng.uniform(0, 6)
-        for k in range(16):
-            z = offset + 6.0 * k
-            if z + 3.0 > max(z0, canvas.camera.near() * 0.7):
-                canvas.face(strip(canvas, x - 0.09, x + 0.09, max(z, z0), z + 3.0), rgb, heat)
-
-
-def paint_arrow(canvas: Canvas, x: float, z: float, heat: float) -> None:
-    """Paints a straight-on arrow on the road, as part of the lane marking painted before."""
-    shape = [(-0.09, 0), (0.09, 0), (0.09, 2.2), (0.38, 2.2), (0, 3.8), (-0.38, 2.2), (-0.09, 2.2)]
-    points = np.array([[x + u, 0.0, z + v] for u, v in shape])
-    canvas.face(points, (205, 205, 198), heat)
-
-
-def paint_crosswalk(canvas: Canvas, rng, x0: float, x1: float, z: float, heat: float) -> None:
-    """Paints the stripes of a crosswalk, 3.5 m deep, over a road from x0 to x1."""
-    canvas.begin("crosswalk", z + 1.5, "white")
-    rgb = tone((224, 224, 218), rng.uniform(0.75, 1.0))
-    for x in np.arange(x0 + 0.3, x1 - 0.4, 0.95):
-        canvas.face(strip(canvas, x, x + 0.48, z, z + 3.5), rgb, heat)
-
-
-def paint_curb(canvas: Canvas, x: float, rgb: Rgb, heat: float, z0: float) -> None:
-    """Paints a curb along the road at x: the riser and the top of the stones."""
-    canvas.begin("curb", 12.0)
-    z = depths(max(z0, 0.6 * canvas.camera.near()), FAR, 16)
-    inner, outer = x, x + 0.22 * np.sign(x)
-    low = np.stack([np.full_like(z, inner), np.zeros_like(z), z], 1)
-    high = np.stack([np.full_like(z, inner), np.full_like(z, 0.14), z], 1)
-    back = np.stack([np.full_like(z, outer), np.full_like(z, 0.14), z], 1)
-    canvas.face(np.vstack([high, back[::-1]]), rgb, heat)
-    canvas.face(np.vstack([low, high[::-1]]), tone(rgb, 0.72), heat + 1.0)
 
 
 def _quads(p0, p1, u, v) -> np.ndarray:
@@ -144,7 +55,7 @@ def _project_quads(canvas: Canvas, quads: np.ndarray) -> np.ndarray:
 
 
 def _windows(canvas, rng, conditions, p0, p1, rows, pitch, lit_share, size=(0.5, 1.5)) -> None:
-    """Windows of one upright face: `rows` are the heights of their sills, `pitch` their spacing in metres."""
+    """Windows of one upright face: `rows` are their sills' heights, `pitch` their spacing."""
     length = float(np.hypot(p1[0] - p0[0], p1[1] - p0[1]))
     count = int(np.clip(length / pitch, 1, 14))
     middle = (np.arange(count) + 0.5) / count
@@ -156,6 +67,12 @@ def _windows(canvas, rng, conditions, p0, p1, rows, pitch, lit_share, size=(0.5,
     shades = rng.random(len(quads)) < 0.5
     glass = conditions.temperature("window", 0.0)
     canvas.at(0.5 * (max(p0[1], 1) + p1[1]))
+    frame = np.array([[-0.06, 0.06]]) * half / 0.5
+    canvas.polygons(
+        _project_quads(canvas, _quads(p0, p1, u + frame, v + np.array([[-0.12, 0.1]]))),
+        (176, 172, 164) if conditions.time == "day" else (120, 116, 110),
+        glass + 3.0,
+    )
     dark = (
         ((62, 76, 92), (84, 100, 118)) if conditions.time == "day" else ((30, 34, 40), (40, 42, 46))
     )
@@ -169,7 +86,7 @@ def _windows(canvas, rng, conditions, p0, p1, rows, pitch, lit_share, size=(0.5,
 def paint_building(
     canvas: Canvas, rng, conditions: Conditions, x: float, z0: float, z1: float, height: float
 ) -> None:
-    """Paints a building beside the road: the face along the road at x from z0 to z1, and the end that looks at us."""
+    """Paints a building beside the road: its face along x from z0 to z1, and the near end."""
     name = list(_FACADES)[int(rng.integers(len(_FACADES)))]
     rgb = tone(_FACADES[name], rng.uniform(0.85, 1.1))
     side = float(np.sign(x))
@@ -182,6 +99,7 @@ def paint_building(
     pitch = rng.uniform(2.4, 4.0)
     lit = rng.uniform(0.1, 0.55) if conditions.dark else 0.0
     blind = rng.random() < 0.35  # some have hardly a window to the road
+    shop = list(_FACADES.values())[int(rng.integers(6))] if rng.random() < 0.4 else None
     canvas.begin("building", z0 + 4, name)
     building = canvas.current
     window = None
@@ -201,7 +119,29 @@ def paint_building(
             canvas.begin("window", z0 + 4, "", "lit" if lit else "")
             window = canvas.current
         canvas.resume(window)
-        _windows(canvas, rng, conditions, p0, p1, rows, pitch, lit)
+        if shop is None:
+            _windows(canvas, rng, conditions, p0, p1, rows, pitch, lit)
+            continue
+        _windows(canvas, rng, conditions, p0, p1, rows[1:], pitch, lit)
+        _windows(canvas, rng, conditions, p0, p1, np.array([0.4]), 4.5, 1.6 * lit, (0.78, 2.1))
+        canvas.resume(building)
+        _ribbon(canvas, p0, p1, 2.7, 3.15, tone(shop, shade), warm - 1.0)
+
+
+def paint_skyline(canvas: Canvas, rng, conditions: Conditions) -> None:
+    """Paints far blocks along the horizon, as one building."""
+    camera = canvas.camera
+    canvas.begin("building", 220.0)
+    heat = conditions.temperature("building", 0.2) - 1.0
+    x = -0.05 * camera.width
+    while x < 1.05 * camera.width:
+        width = camera.focal * rng.uniform(0.03, 0.12)
+        rise = camera.focal * rng.uniform(0.01, 0.075)
+        name = list(_FACADES)[int(rng.integers(len(_FACADES)))]
+        low = camera.ground_end() + 2
+        block = np.array([[x, low], [x, low - rise], [x + width, low - rise], [x + width, low]])
+        canvas.polygon(block, tone(_FACADES[name], 0.75), heat + rng.normal(0, 1.0))
+        x += width * rng.uniform(0.8, 1.5)
 
 
 def paint_facade(
@@ -235,7 +175,7 @@ def _block_shadow(canvas, conditions, x0, x1, z0, z1, height):
 
 
 def paint_house(canvas: Canvas, rng, conditions: Conditions, x: float, z: float) -> None:
-    """Paints a house with a pitched roof, its near corner at (x, z): gable to the viewer, eaves to the road."""
+    """Paints a house, near corner at (x, z): gable to the viewer, eaves to the road."""
     side = float(np.sign(x)) or 1.0
     width, length = rng.uniform(6, 9), rng.uniform(7, 12)
     eaves, ridge = rng.uniform(2.7, 3.4), rng.uniform(1.6, 2.8)
@@ -250,7 +190,9 @@ def paint_house(canvas: Canvas, rng, conditions: Conditions, x: float, z: float)
     sun_front, sun_side = max(-conditions.sun[2], 0.0), max(-side * conditions.sun[0], 0.0)
     far_x, middle = x + side * width, x + side * width / 2
     front = tone(rgb, conditions.shade((0, 0, -1)))
-    _ribbon(canvas, (x, z), (x, z + length), 0, eaves, tone(rgb, conditions.shade((-side, 0, 0))), heat + 7 * conditions.sunny * sun_side)  # fmt: skip
+    flank = tone(rgb, conditions.shade((-side, 0, 0)))
+    flank_heat = heat + 7 * conditions.sunny * sun_side
+    _ribbon(canvas, (x, z), (x, z + length), 0, eaves, flank, flank_heat)
     canvas.at(z)
     gable = np.array(
         [[x, 0, z], [far_x, 0, z], [far_x, eaves, z], [middle, eaves + ridge, z], [x, eaves, z]]
@@ -258,9 +200,15 @@ def paint_house(canvas: Canvas, rng, conditions: Conditions, x: float, z: float)
     canvas.face(gable, front, heat + 7 * conditions.sunny * sun_front)
     slope = np.array([-side * ridge, width / 2, 0.0]) / np.hypot(ridge, width / 2)
     roof_rgb = ((120, 62, 48), (84, 80, 78), (104, 84, 66))[int(rng.integers(3))]
+    eave_x, eave_y, top_y = x - side * 0.4, eaves - 0.2, eaves + ridge
     roof = np.array(
-        [[x - side * 0.4, eaves - 0.2, z - 0.4], [middle, eaves + ridge, z - 0.4], [middle, eaves + ridge, z + length], [x - side * 0.4, eaves - 0.2, z + length]]
-    )  # fmt: skip
+        [
+            [eave_x, eave_y, z - 0.4],
+            [middle, top_y, z - 0.4],
+            [middle, top_y, z + length],
+            [eave_x, eave_y, z + length],
+        ]
+    )
     roof_heat = conditions.temperature("roof", float(np.dot(slope, conditions.sun)))
     canvas.face(roof, tone(roof_rgb, conditions.shade(slope)), roof_heat)
     rim = np.array([[far_x + side * 0.4, eaves - 0.2, z - 0.4], [middle, eaves + ridge, z - 0.4]])

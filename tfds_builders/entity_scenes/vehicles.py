@@ -5,6 +5,16 @@ import math
 
 import numpy as np
 
+from tfds_builders.entity_scenes.bodies import (
+    BUS,
+    CAB,
+    CARGO,
+    HATCHBACK,
+    LENGTHS,
+    SEDAN,
+    VAN,
+    Body,
+)
 from tfds_builders.entity_scenes.canvas import Canvas, Lamp, Rgb, tone
 from tfds_builders.entity_scenes.conditions import Conditions
 
@@ -20,73 +30,6 @@ COLOURS: dict[str, Rgb] = {
     "beige": (176, 160, 128),
 }
 _COLOUR_SHARES = (0.26, 0.16, 0.15, 0.18, 0.09, 0.08, 0.02, 0.02, 0.04)
-
-
-@dataclasses.dataclass(frozen=True)
-class Body:
-    """A vehicle's shape, in metres from the rear bumper: (along, up) points.
-
-    Attributes:
-      profile: outline from the rear foot over the roof to the front foot.
-      glass: indices i such that the surface between profile points i and i + 1 is glass.
-      windows: side windows, each a polygon of (along, up).
-      wheels: where along the body the axles are.
-      wheel: wheel radius.
-      width: overall width.
-      belt: height above which the body narrows.
-      taper: share of the width lost at the roof.
-      rear: profile index of the surface that carries the rear lights.
-      front: profile index of the surface that carries the head lights.
-    """
-
-    profile: tuple[tuple[float, float], ...]
-    glass: tuple[int, ...]
-    windows: tuple[tuple[tuple[float, float], ...], ...]
-    wheels: tuple[float, ...]
-    wheel: float
-    width: float
-    belt: float
-    taper: float
-    rear: int
-    front: int
-
-
-_SEDAN = Body(
-    profile=((0, 0.32), (0, 0.62), (0.06, 0.95), (0.62, 1.0), (1.3, 1.41), (2.5, 1.44), (3.3, 0.98), (4.35, 0.8), (4.5, 0.58), (4.5, 0.3)),
-    glass=(3, 5),
-    windows=(((0.98, 1.0), (1.42, 1.34), (1.98, 1.36), (1.98, 0.98)), ((2.06, 0.98), (2.06, 1.36), (2.46, 1.36), (3.05, 0.97))),
-    wheels=(0.85, 3.6), wheel=0.32, width=1.8, belt=0.97, taper=0.24, rear=1, front=7,
-)  # fmt: skip
-_HATCHBACK = Body(
-    profile=((0, 0.35), (0, 0.7), (0.05, 1.04), (0.42, 1.52), (0.7, 1.62), (2.4, 1.62), (3.15, 1.08), (4.15, 0.92), (4.3, 0.62), (4.3, 0.33)),
-    glass=(2, 5),
-    windows=(((0.5, 1.1), (0.72, 1.5), (1.5, 1.53), (1.5, 1.08)), ((1.6, 1.08), (1.6, 1.53), (2.32, 1.52), (2.92, 1.07))),
-    wheels=(0.78, 3.45), wheel=0.35, width=1.82, belt=1.05, taper=0.18, rear=1, front=7,
-)  # fmt: skip
-_VAN = Body(
-    profile=((0, 0.4), (0, 1.12), (0.03, 1.2), (0.1, 1.95), (0.3, 2.08), (3.9, 2.08), (4.5, 1.2), (4.95, 1.05), (5.05, 0.7), (5.05, 0.35)),
-    glass=(2, 5),
-    windows=(((3.1, 1.22), (3.1, 1.85), (3.8, 1.85), (4.2, 1.2)),),
-    wheels=(0.95, 4.1), wheel=0.36, width=1.95, belt=1.2, taper=0.12, rear=1, front=7,
-)  # fmt: skip
-_BUS = Body(
-    profile=((0, 0.4), (0, 1.25), (0, 2.5), (0.05, 3.05), (10.4, 3.05), (10.5, 2.6), (10.55, 1.1), (10.55, 0.8), (10.55, 0.35)),
-    glass=(1, 5),
-    windows=tuple(((s, 1.25), (s, 2.4), (s + 1.25, 2.4), (s + 1.25, 1.25)) for s in np.arange(0.5, 9.8, 1.4)),
-    wheels=(2.3, 8.3), wheel=0.48, width=2.5, belt=3.0, taper=0.0, rear=0, front=6,
-)  # fmt: skip
-_CAB = Body(
-    profile=((0, 0.5), (0, 1.2), (0, 2.5), (1.3, 2.5), (1.85, 1.45), (2.0, 1.1), (2.0, 0.45)),
-    glass=(3,),
-    windows=(((0.6, 1.45), (0.6, 2.25), (1.25, 2.25), (1.55, 1.45)),),
-    wheels=(1.15,), wheel=0.45, width=2.15, belt=2.4, taper=0.0, rear=0, front=4,
-)  # fmt: skip
-_CARGO = Body(
-    profile=((0, 0.55), (0, 1.0), (0, 3.1), (5.0, 3.1), (5.0, 0.7)),
-    glass=(), windows=(), wheels=(1.0,), wheel=0.45, width=2.35, belt=3.1, taper=0.0, rear=0, front=-1,
-)  # fmt: skip
-
-_LENGTHS = {"car": 4.5, "van": 5.05, "truck": 7.1, "bus": 10.55}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +59,7 @@ def paint_vehicle(
     heading: float,
     moving: bool,
 ) -> None:
-    """Paints a car, van, truck or bus with its centre at (x, z); heading 0 drives away, pi comes closer."""
+    """Paints a car, van, truck or bus centred at (x, z); heading 0 drives away, pi comes closer."""
     colours = list(COLOURS)
     shares = _COLOUR_SHARES
     if kind in ("van", "truck"):
@@ -125,25 +68,26 @@ def paint_vehicle(
         shares = (0.3, 0.05, 0.0, 0.0, 0.2, 0.2, 0.1, 0.15, 0.0)
     name = colours[int(rng.choice(len(colours), p=shares))]
     rgb = tone(COLOURS[name], rng.uniform(0.88, 1.08))
-    # A parked vehicle has the sun's heat or the night's cold; one that drove is warm at engine, wheels and exhaust.
+    # A parked vehicle has the sun's heat or the night's cold; one that drives is warm besides,
+    # at engine, wheels and exhaust.
     heat = conditions.temperature("vehicle") + rng.normal(0.0, 1.2)
     heat += conditions.sunny * (4.0 if sum(rgb) < 250 else -3.0)
-    length = _LENGTHS[kind]
+    length = LENGTHS[kind]
     pose = Pose(x, z, heading)
     _shadows(canvas, conditions, pose, length, 1.9 if kind in ("car", "van") else 2.4, moving)
     canvas.begin(kind, z, name, "moving" if moving else "parked")
     lights = conditions.dark and moving
     paint = _Paint(canvas, conditions, rgb, heat, moving, lights)
     if kind == "car":
-        paint.body(_SEDAN if rng.random() < 0.5 else _HATCHBACK, pose, -length / 2)
+        paint.body(SEDAN if rng.random() < 0.5 else HATCHBACK, pose, -length / 2)
     elif kind == "van":
-        paint.body(_VAN, pose, -length / 2)
+        paint.body(VAN, pose, -length / 2)
     elif kind == "bus":
-        paint.body(_BUS, pose, -length / 2)
+        paint.body(BUS, pose, -length / 2)
     else:
         white = COLOURS["white"] if rng.random() < 0.6 else tone(rgb, 0.9)
         cargo = dataclasses.replace(paint, rgb=white, moving=False)
-        parts = [(cargo, _CARGO, -length / 2), (paint, _CAB, length / 2 - 2.0)]
+        parts = [(cargo, CARGO, -length / 2), (paint, CAB, length / 2 - 2.0)]
         if math.cos(heading) < 0:
             parts.reverse()  # what is nearer comes last
         # The far part first.
@@ -159,7 +103,7 @@ def _shadows(canvas, conditions, pose, length, height, moving):
     corners = pose.world([-half, -half, half, half], [-0.9, 0.9, 0.9, -0.9], 0.0)
     canvas.ground(canvas.contact, corners, 215)
     if moving:
-        canvas.ground(canvas.warmth, corners, 90)
+        canvas.ground(canvas.warmth, corners, 55)
     if conditions.sunlight.max() > 0:
         cast_shadow(canvas, conditions, corners, height)
 
@@ -189,7 +133,7 @@ def _beams(canvas, pose, length):
     ahead = (math.sin(pose.heading), -0.18, math.cos(pose.heading))
     canvas.lamps.append(Lamp(tuple(front), (5.0, 4.8, 4.2), ahead, 14.0))
     back = pose.world(-length / 2 - 0.3, 0.0, 0.8)[0]
-    canvas.lamps.append(Lamp(tuple(back), (0.25, 0.02, 0.01), (0.0, -1.0, 0.0), 0.5))
+    canvas.lamps.append(Lamp(tuple(back), (0.09, 0.008, 0.004), (0.0, -1.0, 0.0), 0.5))
 
 
 @dataclasses.dataclass
@@ -236,6 +180,10 @@ class _Paint:
                 continue
             shade = conditions.shade(outward)
             canvas.face(side, tone(self.rgb, shade), self.heat + 1.5 * (shade - 0.6))
+            # Doors mirror the ground, which is warmer than the sky that the shoulders mirror.
+            sill = np.minimum(up, 0.42 * top)
+            lower = pose.world(along, sign * 0.5 * body.width, sill)
+            canvas.face(lower, tone(self.rgb, 0.86 * shade), self.heat + 1.8)
             for window in body.windows:
                 s, y = np.array(window).T
                 inset = np.clip((y - body.belt) / max(top - body.belt, 1e-6), 0, 1) * body.taper
@@ -252,17 +200,17 @@ class _Paint:
                 continue
             half, low = body.width / 2, body.profile[0][1] + 0.05
             s = start + end - sign * 0.15
-            hot = self.heat + (16.0 if self.moving else 0.0)
+            hot = self.heat + (9.0 if self.moving else 1.0)
             gap = pose.world(s, [-half, half, half, -half], [0.16, 0.16, low, low])
             self.canvas.face(gap, (14, 14, 15), hot)
-            tyre = self.conditions.temperature("tyre") + (12.0 if self.moving else 0.0)
+            tyre = self.conditions.temperature("tyre") + (10.0 if self.moving else 0.0)
             for a in (-half, half - 0.24):
                 quad = pose.world(s, [a, a + 0.24, a + 0.24, a], [0.0, 0.0, low, low])
                 self.canvas.face(quad, (20, 20, 21), tyre)
 
     def _wheels(self, body, pose, start, sign):
         turn = np.linspace(0, 2 * np.pi, 13)[:-1]
-        warm = 14.0 if self.moving else 0.0
+        warm = 11.0 if self.moving else 0.0
         for axle in body.wheels:
             for radius, rgb, heat in (
                 (1.0, (22, 22, 23), self.conditions.temperature("tyre") + 0.8 * warm),
@@ -270,12 +218,14 @@ class _Paint:
             ):
                 r = radius * body.wheel
                 ring = pose.world(
-                    start + axle + r * np.cos(turn), sign * body.width / 2, body.wheel + r * np.sin(turn)
+                    start + axle + r * np.cos(turn),
+                    sign * body.width / 2,
+                    body.wheel + r * np.sin(turn),
                 )  # fmt: skip
                 self.canvas.face(ring, rgb, heat)
 
     def _rear(self, quad):
-        glow = 150 if self.lights else 0
+        glow = 105 if self.lights else 0
         rgb = (235, 40, 30) if self.lights else (150, 24, 22)
         heat = self.heat + (3.0 if self.lights else 0.0)
         for u0, u1 in ((0.03, 0.2), (0.8, 0.97)):
