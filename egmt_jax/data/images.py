@@ -35,7 +35,9 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 def decode_image(encoded: bytes, name: str) -> np.ndarray:
     """Decodes the bytes of an image file; `name` is what errors call it. See `read_image`."""
     image = None
-    if encoded:
+    # Some versions of OpenCV fill what is missing of a truncated JPEG with grey.
+    truncated = encoded.startswith(b"\xff\xd8") and b"\xff\xd9" not in encoded
+    if encoded and not truncated:
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UserError(f"{name}: not a readable image (empty, truncated or of another type)")

@@ -113,7 +113,7 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
 
 def _open(config: ConfigDict, workdir: str) -> tuple[Fuser, Sequence]:
     """The trained model of a workdir, and the records of the config's test split."""
-    model, names, _ = load_model(pathlib.Path(workdir))
+    model, names, _ = load_model(workdir)
     builder = datasets.prepare(config.data.name, config.data.data_dir, config.data.manual_dir)
     return Fuser(model, names), datasets.source(builder, config.data.test_split)
 

@@ -1,12 +1,14 @@
 """Orbax checkpoints: the training state, the data iterator and the config; and models read back."""
 
 import json
+import os
 import pathlib
 from typing import Any
 
 import grain.python as grain
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
 from ml_collections import ConfigDict
@@ -82,7 +84,11 @@ class Checkpoints:
                 optimizer=ocp.args.StandardSave(state.optimizer),
                 constants=ocp.args.StandardSave(constants),
                 config=ocp.args.JsonSave(
-                    {"config": json.loads(config.to_json()), "vocabulary": list(vocabulary)}
+                    {
+                        "config": json.loads(config.to_json()),
+                        "vocabulary": list(vocabulary),
+                        "text_dimension": constants["text_features"].shape[1],
+                    }
                 ),
                 data=grain.PyGrainCheckpointSave(iterator),
             ),
@@ -131,8 +137,11 @@ def _abstract(tree):
     )
 
 
-def load_model(workdir: pathlib.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
+def load_model(workdir: str | os.PathLike) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
     """The model of the newest checkpoint of a run, on the default device.
+
+    Args:
+      workdir: of a training run, made on any number of devices.
 
     Returns:
       The model, the names of its entities, and the config it was trained by.
@@ -141,39 +150,27 @@ def load_model(workdir: pathlib.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict
       UserError: there is no checkpoint, or it is not one of this kind of model.
     """
     folder = pathlib.Path(workdir).absolute() / FOLDER
-    steps = []
-    if folder.is_dir():
-        steps = sorted(
-            (int(path.name) for path in folder.iterdir() if path.name.isdigit()), reverse=True
-        )
+    # Not through a manager: one that only reads still warns of every item it was not told about.
+    steps = [int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit()]
     if not steps:
         raise UserError(
             f"{workdir}: no checkpoint in it; train there first, or name another folder"
         )
-    path = folder / str(steps[0])
-    checkpointer = ocp.StandardCheckpointer()
+    path = folder / str(max(steps))
     try:
-        meta = json.loads((path / "config" / "metadata").read_text())
-        config, vocabulary = ConfigDict(meta["config"]), tuple(meta["vocabulary"])
-        constants = _restore_on_one_device(checkpointer, path / "constants")
-        model = build_model(config.model, constants["text_features"])
-        graphdef, params, _ = nnx.split(model, nnx.Param, ...)
-        params = nnx.to_pure_dict(params)
-        found = _restore_on_one_device(checkpointer, path / "params", params)
-    except UserError as error:
-        raise UserError(f"{path}: not a checkpoint of this model ({error})") from error
+        saved = ocp.JsonCheckpointHandler().restore(path / "config", args=ocp.args.JsonRestore())
+        config, vocabulary = ConfigDict(saved["config"]), tuple(saved["vocabulary"])
+        table = np.zeros((len(vocabulary), saved["text_dimension"]), np.float32)
+        graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
+        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        variables = {}
+        for name, state in (("params", params), ("constants", constants)):
+            template = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+                nnx.to_pure_dict(state),
+            )
+            variables[name] = ocp.StandardCheckpointer().restore(path / name, template)
     except (OSError, KeyError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: not a checkpoint of this model ({reason})") from error
-    return nnx.merge(graphdef, found, constants), vocabulary, config
-
-
-def _restore_on_one_device(checkpointer, path, template=None):
-    """A tree whatever devices it was saved from."""
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    if template is None:
-        template = checkpointer.metadata(path).item_metadata.tree
-    abstract = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), template
-    )
-    return checkpointer.restore(path, abstract)
+    return nnx.merge(graphdef, variables["params"], variables["constants"]), vocabulary, config
