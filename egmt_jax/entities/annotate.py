@@ -62,7 +62,12 @@ def annotate_folders(
         out.touch()
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
-    captioner, detector = load_models()
+    try:
+        captioner, detector = load_models()
+    except UserError:
+        if not out.stat().st_size:
+            out.unlink()  # nothing was written: leave no trace
+        raise
     with (
         out.open("ab") as file,
         tqdm(total=len(stems), initial=len(finished), unit="pair", desc="annotate") as progress,

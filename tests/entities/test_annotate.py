@@ -1,7 +1,7 @@
 """`egmt annotate`: answers to entities, resuming, and the real code path on tiny random models."""
 
 import argparse
-import json
+import importlib.util
 
 import numpy as np
 import pytest
@@ -213,8 +213,6 @@ def test_the_command_on_tiny_blip2_and_t5(tmp_path, capsys):
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):
-    import importlib.util
-
     arguments = _pairs(tmp_path, count=1)
     found = importlib.util.find_spec
     monkeypatch.setattr(
@@ -225,6 +223,4 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatc
             *("--visible", arguments["visible"], "--infrared", arguments["infrared"]),
             *("--out", arguments["out"]),
         )
-    assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == json.dumps(
-        ["annotations.jsonl", "ir", "vi"]
-    )
+    assert not arguments["out"].exists()
