@@ -4,6 +4,8 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+torch.set_num_threads(1)  # threads only wait for each other on models this small
+
 SPECIAL = ("<pad>", "</s>", "<s>", "<unk>", "<image>")
 WORDS = (
     *("a", "an", "the", "and", "with", "on", "at", "of", "in", "by", ",", ".", ":"),
