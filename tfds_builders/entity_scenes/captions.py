@@ -60,6 +60,13 @@ _COLOURED = _RIDES | {
     "building",
     "house",
 }
+_WHERE = {
+    "road": ("on a road", "along a road"),
+    "path": ("on a path", "along a path"),
+    "sidewalk": ("on a sidewalk", "along a sidewalk"),
+    "crosswalk": ("on a crosswalk", "across a crosswalk"),
+    "grass": ("on grass", "on the grass"),
+}
 _NUMBERS = ("no", "a", "two", "three", "four")
 
 
@@ -73,6 +80,7 @@ class Sighting:
       colour: a colour or dress word of the largest instance, or "".
       state: what the largest instance does, or "".
       position: "on the left", "on the right", "ahead" or "".
+      ground: kind of the ground beneath the largest instance, or "".
       seen: whether it can be told from its surroundings in (visible, infrared).
       grey: mean grey level in the infrared, 0-255.
       rise: how many grey levels it is above its surroundings in the infrared.
@@ -83,6 +91,7 @@ class Sighting:
     colour: str
     state: str
     position: str
+    ground: str
     seen: tuple[bool, bool]
     grey: float
     rise: float
@@ -118,7 +127,7 @@ def write_captions(
         s for s in sightings
         if s.seen[1] and (not s.seen[0] or s.kind in _ACTORS or rng.random() < 0.55)
     ]  # fmt: skip
-    return _visible(rng, visible, time), _infrared(rng, infrared)
+    return _visible(rng, visible, time), _infrared(rng, infrared, time)
 
 
 def _word(rng, sighting: Sighting, plural: bool) -> str:
@@ -189,16 +198,10 @@ def _act(rng, sighting: Sighting, time: str, grounds: list[str]) -> str:
     ):
         phrase += f" in {sighting.colour} clothes"
     place = sighting.position
-    if grounds and rng.random() < 0.75:
-        ground = grounds.pop(0)
-        where = {
-            "road": ("on a road", "along a road"),
-            "path": ("on a path", "along a path"),
-            "sidewalk": ("on a sidewalk",),
-            "crosswalk": ("near a crosswalk",),
-            "grass": ("near some grass",),
-        }[ground]
-        place = str(rng.choice(where)) + (f" {place}" if place and rng.random() < 0.4 else "")
+    if sighting.ground in grounds and rng.random() < 0.85:
+        grounds.remove(sighting.ground)
+        where = str(rng.choice(_WHERE[sighting.ground]))
+        place = f"{where} {place}" if place and rng.random() < 0.4 else where
     verbs = {
         "walking": ("walks", "walk"), "standing": ("stands", "stand"), "riding": ("rides", "ride"),
         "moving": ("drives", "drive"), "parked": ("stands", "stand"),
@@ -227,14 +230,13 @@ def _visible(rng, sightings: list[Sighting], time: str) -> str:
         )
     actors = [s for s in sightings if s.kind in _ACTORS]
     rest = [s for s in sightings if s.kind not in _ACTORS]
-    grounds = [s.kind for s in rest if s.kind in ("road", "path", "sidewalk", "crosswalk")]
+    grounds = [s.kind for s in rest if s.kind in _WHERE]
     clauses = []
     for actor in actors[:2]:
         clauses.append(_act(rng, actor, time, grounds))
-    told = {s.kind for s in rest if s.kind in ("road", "path", "sidewalk", "crosswalk")} - set(
-        grounds
-    )
+    told = {s.kind for s in rest if s.kind in _WHERE} - set(grounds)
     others = [*actors[2:], *(s for s in rest if s.kind not in told)]
+    others.sort(key=lambda s: s.kind in ("hill", "cloud", "sky"))  # what is far comes last
     phrases = [_phrase(rng, s, _look(rng, s, time))[0] for s in others]
     if not clauses:
         lead, others = phrases[0], phrases[1:]
@@ -272,7 +274,7 @@ def _glow(sighting: Sighting, rng) -> str:
     return str(rng.choice(["grey", "mid grey", "faint"]))
 
 
-def _infrared(rng, sightings: list[Sighting]) -> str:
+def _infrared(rng, sightings: list[Sighting], time: str) -> str:
     if not sightings:
         return str(
             rng.choice(
@@ -299,14 +301,10 @@ def _infrared(rng, sightings: list[Sighting]) -> str:
             )
             clause = f"{phrase} {verb} {look} {place}".strip()
             if not sighting.seen[0]:
-                clause += str(
-                    rng.choice(
-                        [
-                            ", hardly seen in the visible image",
-                            ", lost in the dark of the visible image",
-                        ]
-                    )
-                )
+                hidden = [", hardly seen in the visible image"]
+                if time != "day":
+                    hidden.append(", lost in the dark of the visible image")
+                clause += str(rng.choice(hidden))
         else:
             clause = f"{phrase} {'are' if plural else 'is'} {look} {place}".strip()
         clauses.append(clause)
@@ -323,4 +321,4 @@ def _infrared(rng, sightings: list[Sighting]) -> str:
     if not tails:
         return f"{head}."
     link = str(rng.choice([", while ", "; ", ", and "]))
-    return f"{head}{link}{', and '.join(tails)}."
+    return f"{head}{link}{_join(tails)}."

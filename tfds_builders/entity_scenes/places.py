@@ -8,7 +8,7 @@ import numpy as np
 # Chance that a place is dealt each entity, before `choose_things` thins them out.
 PLACES: dict[str, dict[str, float]] = {
     "street": {
-        "road": 1.0, "sidewalk": 0.6, "building": 0.92, "curb": 0.4, "lane marking": 0.45,
+        "road": 1.0, "sidewalk": 0.8, "building": 0.92, "curb": 0.4, "lane marking": 0.45,
         "crosswalk": 0.3, "tree": 0.3, "bush": 0.15, "street lamp": 0.45, "traffic light": 0.3,
         "traffic sign": 0.35, "traffic cone": 0.25, "bollard": 0.3, "trash can": 0.25, "pole": 0.2,
         "power line": 0.15, "car": 0.8, "van": 0.22, "truck": 0.1, "bus": 0.2, "motorcycle": 0.2,
@@ -28,7 +28,7 @@ PLACES: dict[str, dict[str, float]] = {
         "umbrella": 0.35,
     },
     "junction": {
-        "road": 1.0, "sidewalk": 0.7, "building": 0.85, "lane marking": 0.35, "crosswalk": 0.6,
+        "road": 1.0, "sidewalk": 0.85, "building": 0.85, "lane marking": 0.35, "crosswalk": 0.6,
         "traffic light": 0.6, "traffic sign": 0.35, "street lamp": 0.3, "traffic cone": 0.25,
         "bollard": 0.3, "tree": 0.25, "palm tree": 0.25, "pole": 0.15, "car": 0.65, "van": 0.3,
         "truck": 0.25, "bus": 0.35, "motorcycle": 0.4, "person": 0.45, "cyclist": 0.3,

@@ -230,9 +230,21 @@ def _describe(kind, index, instances, pixels, labels, least, seen, grey, rise) -
     mine = sorted((i for i in mine if pixels[i]), key=lambda i: -pixels[i])
     largest = instances[mine[0]]
     count = max(sum(int(pixels[i] >= 0.6 * least) for i in mine), 1)
+    rows, columns = np.nonzero(labels == mine[0])
     position = ""
     if count == 1:
-        columns = np.flatnonzero((labels == mine[0]).any(0))
-        middle = (columns[0] + columns[-1]) / (2 * labels.shape[1])
+        middle = (columns.min() + columns.max()) / (2 * labels.shape[1])
         position = "on the left" if middle < 0.36 else "on the right" if middle > 0.64 else "ahead"
-    return Sighting(kind, count, largest.colour, largest.state, position, seen, grey, rise)
+    foot = (rows[-1] + 1, int(np.median(columns[rows == rows[-1]])))
+    ground = instances[labels[foot]].kind if foot[0] < labels.shape[0] else ""
+    return Sighting(
+        kind=kind,
+        count=count,
+        colour=largest.colour,
+        state=largest.state,
+        position=position,
+        ground=ground,
+        seen=seen,
+        grey=grey,
+        rise=rise,
+    )

@@ -114,20 +114,24 @@ class Exposure:
         )
         linear = cv2.LUT(layers.rgb, _TO_LINEAR)
         linear *= np.maximum(1.0 + texture * self.texture, 0.15)[..., None]
-        sunlit = 1.0 - self.ground * self.shadow.astype(np.float32) * np.float32(0.9 / 255)
         open_sky = 1.0 - self.ground * self.contact.astype(np.float32) * np.float32(0.8 / 255)
         light = open_sky[..., None] * conditions.skylight
         if conditions.sunlight.max() > 0:
+            sunlit = 1.0 - self.ground * self.shadow.astype(np.float32) * np.float32(0.9 / 255)
             light += sunlit[..., None] * conditions.sunlight
         if self.canvas.lamps:
             light += self._lamplight()
-        strength = 1.6 if conditions.time == "day" else 1.2
-        glow = layers.glow.astype(np.float32) * np.float32(1 / 255)
-        image = linear * (light + (strength * glow * glow * 8.0)[..., None])
+        if layers.glow.any():
+            strength = 12.8 if conditions.time == "day" else 9.6
+            glow = layers.glow.astype(np.float32) * np.float32(1 / 255)
+            light += (np.float32(strength) * glow * glow)[..., None]
+        image = linear
+        image *= light
         self._paint_sky(image)
         through = np.exp(-np.float32(conditions.haze) * np.minimum(self.depth, 400.0))
-        through = np.where(self.sky, np.float32(1.0), through)[..., None]
-        image = image * through + conditions.sky_low * (1.0 - through) * np.float32(0.8)
+        through[self.sky] = 1.0
+        image *= through[..., None]
+        image += (0.8 * (1.0 - through))[..., None] * conditions.sky_low
         self._glare(image)
         return self._develop(image)
 
