@@ -49,7 +49,7 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
 _ALWAYS_PLURAL = frozenset({"window", "lane marking", "power line", "hill", "cloud"})
 _SINGLE = frozenset({"road", "path", "wall", "fence"})
 _MASS = frozenset({"grass", "sky"})
-_ACTORS = ("person", "cyclist", "dog", "car", "van", "truck", "bus", "motorcycle", "bicycle")
+ACTORS = ("person", "cyclist", "dog", "car", "van", "truck", "bus", "motorcycle", "bicycle")
 _RIDES = frozenset({"car", "van", "truck", "bus", "motorcycle", "bicycle"})
 _COLOURED = _RIDES | {
     "umbrella",
@@ -125,7 +125,7 @@ def write_captions(
     # What both show need be told only once, but what moves is told twice.
     infrared = [
         s for s in sightings
-        if s.seen[1] and (not s.seen[0] or s.kind in _ACTORS or rng.random() < 0.55)
+        if s.seen[1] and (not s.seen[0] or s.kind in ACTORS or rng.random() < 0.55)
     ]  # fmt: skip
     return _visible(rng, visible, time), _infrared(rng, infrared, time)
 
@@ -228,8 +228,8 @@ def _visible(rng, sightings: list[Sighting], time: str) -> str:
                 ]
             )
         )
-    actors = [s for s in sightings if s.kind in _ACTORS]
-    rest = [s for s in sightings if s.kind not in _ACTORS]
+    actors = [s for s in sightings if s.kind in ACTORS]
+    rest = [s for s in sightings if s.kind not in ACTORS]
     grounds = [s.kind for s in rest if s.kind in _WHERE]
     clauses = []
     for actor in actors[:2]:
@@ -287,11 +287,11 @@ def _infrared(rng, sightings: list[Sighting], time: str) -> str:
     clauses = []
     for sighting in sightings[:2]:
         phrase, plural = _phrase(rng, sighting)
-        if sighting.kind not in (*_ACTORS, "sky") and not plural:
+        if sighting.kind not in (*ACTORS, "sky") and not plural:
             phrase = (
                 "the " + phrase.split(" ", 1)[-1] if phrase.startswith(("a ", "an ")) else phrase
             )
-        place = sighting.position if sighting.kind in _ACTORS and rng.random() < 0.5 else ""
+        place = sighting.position if sighting.kind in ACTORS and rng.random() < 0.5 else ""
         look = _glow(sighting, rng)
         if sighting.kind in ("person", "cyclist", "dog") and sighting.rise > 15:
             verb = (

@@ -11,11 +11,11 @@ from egmt_jax.data.images import decode_image
 from tfds_builders.entity_scenes import EntityScenes, EntityScenesConfig
 from tfds_builders.entity_scenes.entity_scenes_dataset_builder import make_example
 
-TINY = {"width": 64, "height": 48, "train": 5, "validation": 2, "test": 3}
+SMALL = {"width": 64, "height": 48, "train": 5, "validation": 2, "test": 3}
 
 
 def prepared(folder, **changes):
-    config = EntityScenesConfig(name="tiny", description="", **{**TINY, **changes})
+    config = EntityScenesConfig(name="small", description="", **{**SMALL, **changes})
     builder = EntityScenes(data_dir=folder, config=config)
     builder.download_and_prepare(file_format="array_record")
     return builder
@@ -49,7 +49,7 @@ def test_examples_come_back_as_they_were_rendered(builder):
 
 
 def test_splits_and_seeds_differ():
-    config, other = (EntityScenesConfig(name="n", description="", seed=s, **TINY) for s in (0, 1))
+    config, other = (EntityScenesConfig(name="n", description="", seed=s, **SMALL) for s in (0, 1))
     images = [
         make_example(config, "train", 0)["visible"],
         make_example(config, "validation", 0)["visible"],
@@ -79,7 +79,7 @@ def test_the_catalogue_page_is_filled(builder):
 @pytest.mark.parametrize("wrong", [{"width": 8}, {"height": 31}, {"train": -1}, {"seed": -1}])
 def test_impossible_configs_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        EntityScenesConfig(name="n", description="", **{**TINY, **wrong})
+        EntityScenesConfig(name="n", description="", **{**SMALL, **wrong})
 
 
 def test_nothing_imports_tensorflow():

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from tfds_builders.entity_scenes.canvas import SUPERSAMPLING, Camera, Canvas, Instance, Lamp
-from tfds_builders.entity_scenes.captions import NAMES, Sighting, write_captions
+from tfds_builders.entity_scenes.captions import ACTORS, NAMES, Sighting, write_captions
 from tfds_builders.entity_scenes.conditions import TIMES, Conditions, draw_conditions
 from tfds_builders.entity_scenes.layouts import Place
 from tfds_builders.entity_scenes.places import draw_plan
@@ -230,13 +230,17 @@ def _describe(kind, index, instances, pixels, labels, least, seen, grey, rise) -
     mine = sorted((i for i in mine if pixels[i]), key=lambda i: -pixels[i])
     largest = instances[mine[0]]
     count = max(sum(int(pixels[i] >= 0.6 * least) for i in mine), 1)
-    rows, columns = np.nonzero(labels == mine[0])
-    position = ""
-    if count == 1:
-        middle = (columns.min() + columns.max()) / (2 * labels.shape[1])
-        position = "on the left" if middle < 0.36 else "on the right" if middle > 0.64 else "ahead"
-    foot = (rows[-1] + 1, int(np.median(columns[rows == rows[-1]])))
-    ground = instances[labels[foot]].kind if foot[0] < labels.shape[0] else ""
+    position = ground = ""
+    if kind in ACTORS:
+        mask = labels == mine[0]
+        columns, low = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))[-1]
+        middle = (columns[0] + columns[-1]) / (2 * labels.shape[1])
+        if count == 1:
+            left, right = middle < 0.36, middle > 0.64
+            position = "on the left" if left else "on the right" if right else "ahead"
+        if low + 1 < labels.shape[0]:
+            foot = int(np.median(np.flatnonzero(mask[low])))
+            ground = instances[labels[low + 1, foot]].kind
     return Sighting(
         kind=kind,
         count=count,

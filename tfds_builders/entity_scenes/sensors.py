@@ -92,19 +92,22 @@ class Exposure:
     # Visible
 
     def _lamplight(self) -> np.ndarray:
-        """Light of lamps, linear RGB, computed at half the size: float32 [H, W, 3]."""
+        """Light of lamps, linear RGB planes, computed at half the size: float32 [3, H, W]."""
         step = 2 if min(self.height, self.width) >= 64 else 1
         camera, z = self.camera, np.ascontiguousarray(self.depth[::step, ::step])
         z = np.minimum(z, 300.0)
         x = (self.cols[:, ::step] - camera.centre) * z / camera.focal - camera.bend * z * z
         y = camera.eye - (self.rows[::step] - camera.horizon) * z / camera.focal
-        light = np.zeros((*z.shape, 3), np.float32)
+        light = np.zeros((3, *z.shape), np.float32)
         for lamp in self.canvas.lamps:
             amount = _fall_off(lamp, x, y, z)
-            light += amount[..., None] * np.array(lamp.power, np.float32)
-        if step > 1:
-            light = cv2.resize(light, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
-        return light
+            for plane, power in zip(light, lamp.power, strict=True):
+                plane += amount * np.float32(power)
+        return self._enlarge(light) if step > 1 else light
+
+    def _enlarge(self, planes: np.ndarray) -> np.ndarray:
+        size = (self.width, self.height)
+        return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) for p in planes])
 
     def visible(self) -> np.ndarray:
         """The visible image, uint8 [H, W, 3] RGB."""
@@ -112,40 +115,42 @@ class Exposure:
         texture = cv2.LUT(
             layers.instance, _table(self.canvas, lambda k: _TEXTURE.get(k, (0.03, 0))[0])
         )
-        linear = cv2.LUT(layers.rgb, _TO_LINEAR)
-        linear *= np.maximum(1.0 + texture * self.texture, 0.15)[..., None]
+        texture *= self.texture
+        texture += 1.0
+        np.maximum(texture, 0.15, out=texture)
+        texture[self.sky] = 1.0
         open_sky = 1.0 - self.ground * self.contact.astype(np.float32) * np.float32(0.8 / 255)
-        light = open_sky[..., None] * conditions.skylight
-        if conditions.sunlight.max() > 0:
-            sunlit = 1.0 - self.ground * self.shadow.astype(np.float32) * np.float32(0.9 / 255)
-            light += sunlit[..., None] * conditions.sunlight
-        if self.canvas.lamps:
-            light += self._lamplight()
-        if layers.glow.any():
-            strength = 12.8 if conditions.time == "day" else 9.6
-            glow = layers.glow.astype(np.float32) * np.float32(1 / 255)
-            light += (np.float32(strength) * glow * glow)[..., None]
-        image = linear
-        image *= light
-        self._paint_sky(image)
+        sunlit = 1.0 - self.ground * self.shadow.astype(np.float32) * np.float32(0.9 / 255)
+        strength = np.float32(12.8 if conditions.time == "day" else 9.6)
+        glow = strength * (layers.glow.astype(np.float32) * np.float32(1 / 255)) ** 2
         through = np.exp(-np.float32(conditions.haze) * np.minimum(self.depth, 400.0))
         through[self.sky] = 1.0
-        image *= through[..., None]
-        image += (0.8 * (1.0 - through))[..., None] * conditions.sky_low
+        fog = np.float32(0.8) * (1.0 - through)
+        # Planes, because NumPy is slow where the last axis is as short as three.
+        image = np.stack([cv2.LUT(p, _TO_LINEAR) for p in cv2.split(layers.rgb)])
+        lamps = self._lamplight() if self.canvas.lamps else np.zeros(3, np.float32)
+        for k, plane in enumerate(image):
+            light = open_sky * conditions.skylight[k] + sunlit * conditions.sunlight[k]
+            light += lamps[k]
+            light += glow
+            plane *= texture
+            plane *= light
+            self._paint_sky(plane, k)
+            plane *= through
+            plane += fog * conditions.sky_low[k]
         self._glare(image)
         return self._develop(image)
 
-    def _paint_sky(self, image: np.ndarray) -> None:
+    def _paint_sky(self, plane: np.ndarray, k: int) -> None:
         conditions, rows = self.conditions, np.flatnonzero(self.sky.any(1))
         if not rows.size:
             return
         part = slice(0, rows[-1] + 1)
         up = np.clip((self.camera.horizon - self.rows[part]) / max(self.camera.horizon, 1.0), 0, 1)
-        rise = (up**0.7)[..., None]
-        sky = conditions.sky_low + (conditions.sky_top - conditions.sky_low) * rise
-        cover = self.cover[part, :, None]
-        cloud = (0.72 + 0.28 * cover) * np.array(_CLOUD_LIGHT[conditions.time], np.float32)
-        np.copyto(image[part], sky + (cloud - sky) * cover, where=self.sky[part, :, None])
+        sky = conditions.sky_low[k] + (conditions.sky_top - conditions.sky_low)[k] * up**0.7
+        cover = self.cover[part]
+        cloud = (0.72 + 0.28 * cover) * np.float32(_CLOUD_LIGHT[conditions.time][k])
+        np.copyto(plane[part], sky + (cloud - sky) * cover, where=self.sky[part])
 
     def _soft_texture(self) -> np.ndarray:
         """Slow noise, float32 [H, W]."""
@@ -154,33 +159,32 @@ class Exposure:
     def _glare(self, image: np.ndarray) -> None:
         """Spreads very bright light as lenses do, and that of the sun where it is in view."""
         conditions, rng = self.conditions, self.rng
-        sun = conditions.sun
         height, width = self.height, self.width
-        low = cv2.resize(
-            image, (max(width // 4, 1), max(height // 4, 1)), interpolation=cv2.INTER_AREA
-        )
-        bright = np.maximum(low - np.float32(1.0), 0.0)
-        strength = rng.choice([0.5, 1.0, 2.5], p=(0.4, 0.4, 0.2))
+        size = (max(width // 4, 1), max(height // 4, 1))
+        low = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in image]
+        bright = np.maximum(cv2.merge(low) - np.float32(1.0), 0.0)
+        strength = np.float32(rng.choice([0.5, 1.0, 2.5], p=(0.4, 0.4, 0.2)))
+        sun = conditions.sun
         if sun[2] > 0.25 and conditions.clear > 0.5 and conditions.sunlight.max() > 0:
             x = self.camera.centre + self.camera.focal * sun[0] / sun[2]
             y = self.camera.horizon - self.camera.focal * sun[1] / sun[2]
             if -0.2 * width < x < 1.2 * width and -0.5 * height < y < height and self._in_sky(x, y):
                 power = 14.0 if conditions.time == "day" else 5.0
-                cv2.circle(
-                    bright,
-                    (int(x / 4), int(y / 4)),
-                    max(width // 100, 1),
-                    (power, 0.9 * power, 0.75 * power),
-                    -1,
-                )
-        if bright.max() > 0:
-            spread = np.zeros_like(bright)
-            for sigma, weight in ((0.008, 0.25), (0.03, 0.3), (0.12, 0.35)):
-                spread += np.float32(weight) * cv2.GaussianBlur(
-                    bright, (0, 0), max(sigma * width, 0.5)
-                )
-            spread = cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR)
-            image += np.float32(strength) * spread
+                disc, rgb = (int(x / 4), int(y / 4)), (power, 0.9 * power, 0.75 * power)
+                cv2.circle(bright, disc, max(width // 100, 1), rgb, -1)
+        if bright.max() == 0:
+            return
+        spread = np.zeros_like(bright)
+        for share, weight in ((0.008, 0.25), (0.03, 0.3)):
+            halo = cv2.GaussianBlur(bright, (0, 0), max(share * width, 0.5))
+            spread += np.float32(weight) * halo
+        small = cv2.resize(
+            bright, (max(width // 16, 1), max(height // 16, 1)), interpolation=cv2.INTER_AREA
+        )
+        veil = cv2.GaussianBlur(small, (0, 0), max(0.03 * width, 0.5))
+        spread += np.float32(0.35) * cv2.resize(veil, size, interpolation=cv2.INTER_LINEAR)
+        spread *= strength
+        image += self._enlarge(cv2.split(spread))
 
     def _in_sky(self, x: float, y: float) -> bool:
         x = int(np.clip(x, 0, self.width - 1))
@@ -188,6 +192,7 @@ class Exposure:
         return bool(self.sky[y, x])
 
     def _develop(self, image: np.ndarray) -> np.ndarray:
+        """Linear RGB planes to grey levels, with the camera's noise; changes `image`."""
         conditions, rng = self.conditions, self.rng
         exposure = {
             "day": 1.05,
@@ -196,24 +201,23 @@ class Exposure:
         }[conditions.time]
         gain = {"day": 0.006, "dusk": 0.012, "night": rng.uniform(0.008, 0.03)}[conditions.time]
         veil = rng.uniform(0.0, 0.012)
+        soft = rng.uniform(0.35, 0.6) * max(self.width / 320, 0.8) if rng.random() < 0.5 else 0.0
         image *= np.float32(exposure)
         image += np.float32(veil)
         # A shoulder keeps highlights from clipping flat; values below a half are nearly left alone.
         image /= np.sqrt(1.0 + 0.55 * image * image)
-        value = np.sqrt(np.maximum(image, 0.0)) * np.float32(1.13)
+        np.maximum(image, 0.0, out=image)
+        np.sqrt(image, out=image)
+        image *= np.float32(1.13)
         grain = rng.standard_normal((self.height, self.width), np.float32)
-        colour_grain = cv2.resize(
-            rng.standard_normal((self.height // 2 + 1, self.width // 2 + 1, 3), np.float32),
-            (self.width, self.height), interpolation=cv2.INTER_LINEAR,
-        )  # fmt: skip
-        colour_grain += grain[..., None]
-        colour_grain *= np.float32(gain * 0.7)
-        value += colour_grain
-        if rng.random() < 0.5:
-            value = cv2.GaussianBlur(
-                value, (0, 0), rng.uniform(0.35, 0.6) * max(self.width / 320, 0.8)
-            )
-        return np.rint(np.clip(value, 0, 1) * 255.0).astype(np.uint8)
+        coarse = rng.standard_normal((3, self.height // 2 + 1, self.width // 2 + 1), np.float32)
+        noise = self._enlarge(coarse)
+        noise += grain
+        noise *= np.float32(gain * 0.7)
+        image += noise
+        if soft:
+            image = np.stack([cv2.GaussianBlur(plane, (0, 0), soft) for plane in image])
+        return cv2.merge([_to_uint8(plane) for plane in image])
 
     # Infrared
 
@@ -285,7 +289,13 @@ class Exposure:
         value += np.float32(0.25 * noise) * rng.standard_normal((height, 1), np.float32)
         edge = ((self.cols / width - 0.5) ** 2 + (self.rows / height - 0.5) ** 2).astype(np.float32)
         value -= np.float32(rng.uniform(-0.04, 0.12)) * edge
-        return np.rint(np.clip(value, 0, 1) * 255.0).astype(np.uint8)[..., None]
+        return _to_uint8(value)[..., None]
+
+
+def _to_uint8(plane: np.ndarray) -> np.ndarray:
+    plane = plane * np.float32(255.0)
+    np.clip(plane, 0.0, 255.0, out=plane)
+    return np.rint(plane, out=plane).astype(np.uint8)
 
 
 def _fall_off(lamp: Lamp, x, y, z) -> np.ndarray:
