@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     checked, problems = folders.check_folders(fused, arguments.visible, arguments.infrared)
     if problems:
         print("\n".join(problems), file=sys.stderr)
-        raise UserError(f"{len(problems)} problems with the files, listed above; mend them first")
+        raise UserError(f"{len(problems)} of the files cannot be scored (listed above); mend them")
     for warning in checked.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 

@@ -103,7 +103,13 @@ def check_folders(
     files: dict[str, dict[str, CheckedFile]] = {role: {} for role in listed}
     with concurrent.futures.ThreadPoolExecutor() as pool:
         checked = in_order(pool, _check_file, (path for _, _, path in jobs))
-        checked = tqdm(checked, total=len(jobs), desc="checking", unit="file", disable=not progress)
+        checked = tqdm(
+            checked,
+            total=len(jobs),
+            desc="checking",
+            unit="file",
+            disable=None if progress else True,
+        )
         for (role, name, _), result in zip(jobs, checked, strict=True):
             if isinstance(result, UserError):
                 problems.append(str(result))
@@ -111,7 +117,9 @@ def check_folders(
                 files[role][name] = result
     problems += _size_problems(ids, files)
     unused = (set(listed["visible"]) | set(listed["infrared"])) - set(ids)
-    warnings = [f"{len(unused)} sources without any fused result are left out"] if unused else []
+    warnings = (
+        [f"{_count(len(unused), 'source')} without any fused result left out"] if unused else []
+    )
     warnings += _colour_warnings(files, list(fused))
     return FileSet(ids, files, list(fused), warnings), problems
 
@@ -167,21 +175,26 @@ def _colour_warnings(
     for method in methods:
         if colourful[method]:
             warnings.append(
-                f"{len(colourful[method])} results of {method} are in colour: "
-                "their luma (BT.601) is scored"
+                f"{_count(len(colourful[method]), 'result')} of {method} in colour: "
+                "the luma (BT.601) is scored"
             )
     odd = colourful["infrared"]
     swapped = odd - colourful["visible"]
     if 2 * len(swapped) > len(files["infrared"]):
         warnings.append(
-            f"{len(swapped)} infrared images are in colour and their visible ones are grey: "
+            f"{_count(len(swapped), 'infrared image')} in colour, with the visible one grey: "
             "are --visible and --infrared swapped?"
         )
     elif odd:
         warnings.append(
-            f"{len(odd)} infrared images are in colour (a palette?): their luma (BT.601) is scored"
+            f"{_count(len(odd), 'infrared image')} in colour (a palette?): "
+            "the luma (BT.601) is scored"
         )
     return warnings
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def score_files(
@@ -214,7 +227,11 @@ def score_files(
     rows = {name: known[keys[name]] for name in checked.ids if keys[name] in known}
     todo = [name for name in checked.ids if name not in rows]
     bar = tqdm(
-        total=len(triples), initial=len(rows), desc=method, unit="image", disable=not progress
+        total=len(triples),
+        initial=len(rows),
+        desc=method,
+        unit="image",
+        disable=None if progress else True,
     )
     with bar:
         for row in iterate_scores(_decoded(todo, triples)):

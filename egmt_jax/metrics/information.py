@@ -118,7 +118,7 @@ def _joint_histograms(
 def _entropy(counts: Array) -> Array:
     """Entropy in nats of a histogram."""
     share = counts.astype(jnp.float32) / jnp.maximum(counts.sum(), 1).astype(jnp.float32)
-    return -jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1.0)))
+    return jnp.sum(share * jnp.log(1 / jnp.where(share > 0, share, 1.0)))  # never -0
 
 
 def _information(joint: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
-from egmt_jax.metrics.table import fusion_metrics
+from egmt_jax.metrics.table import METRICS, fusion_metrics
 
 Triple = tuple[str, np.ndarray, np.ndarray, np.ndarray]
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ def score_pairs(
         next. Read one by one while earlier ones are scored, so a generator that decodes files
         overlaps with the computation.
       total: how many there are, for the progress bar.
-      progress: whether to show one.
+      progress: whether to show one (on a terminal).
 
     Returns:
       One dictionary per triple, in order: `id`, then the metrics by name as Python floats with six
@@ -43,7 +43,9 @@ def score_pairs(
         pixels.
     """
     rows = iterate_scores(triples)
-    return list(tqdm(rows, total=total, desc="scoring", unit="image", disable=not progress))
+    return list(
+        tqdm(rows, total=total, desc="scoring", unit="image", disable=None if progress else True)
+    )
 
 
 def iterate_scores(triples: Iterable[Triple]) -> Iterator[Row]:
@@ -77,7 +79,7 @@ def score_triple(triple: Triple) -> Row:
     padding = [(0, large - side) for large, side in zip(shape, shapes[0], strict=True)]
     arrays = [jax.device_put(np.pad(image, padding)) for image in images]
     values = jax.device_get(fusion_metrics(*arrays, shapes[0]))
-    return {"id": name, **{key: round_digits(value) for key, value in values.items()}}
+    return {"id": name, **{metric: round_digits(values[metric]) for metric in METRICS}}
 
 
 def padded_side(side: int) -> int:

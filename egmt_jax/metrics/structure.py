@@ -28,14 +28,15 @@ def structural_similarity(
     data_range: float = 255.0,
     size: Size = None,
 ) -> Array:
-    """SSIM (data range 255) and SSIM_legacy (data range 2): structural similarity, summed over the
-    sources.
+    """SSIM and SSIM_legacy: structural similarity, summed over the two sources.
 
-    Definition: S(F, A) + S(F, B), where S is the mean over all complete 7 x 7 windows of (2 mx my +
-    C1)(2 cxy + C2) / ((mx^2 + my^2 + C1)(vx + vy + C2)), with uniform weights, sample (co)variances
-    (divided by 48), C1 = (0.01 L)^2, C2 = (0.03 L)^2 and L the data range. Symmetric in the
-    sources. Higher is better. Range: -2 to 2 (2 where F = A = B). Constant windows compare by their
-    means: two equal constants give 1.
+    Definition: S(F, A) + S(F, B), where S(x, y) is the mean over all complete 7 x 7 windows of
+
+        (2 mx my + C1) (2 cxy + C2) / ((mx^2 + my^2 + C1) (vx + vy + C2))
+
+    with uniform weights, sample variances and covariances (divided by 48), C1 = (0.01 L)^2,
+    C2 = (0.03 L)^2 and L the data range: 255 for SSIM, 2 for SSIM_legacy. Symmetric in the sources.
+    Higher is better. Range: -2 to 2 (2 where F = A = B). Constant windows compare by their means.
 
     Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE TIP 13(4), 2004, eq. 13, with the window of scikit-image's default.
@@ -64,16 +65,18 @@ def structural_similarity(
 def visual_information_fidelity(
     fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
 ) -> Array:
-    """VIF: pixel-domain visual information fidelity of the fused image, summed over the two
-    sources.
+    """VIF: pixel-domain visual information fidelity, summed over the two sources.
 
-    Definition: for each source R the ratio of sum log10(1 + g^2 vR / (s + 2)) to sum log10(1 + vR /
-    2), both sums over all pixels of four scales; g = cov(R, F) / vR is the gain from source to
-    fused image, s = vF - g cov(R, F) what it leaves unexplained, 2 the variance of the visual
-    noise. Scale k = 1..4 has a Gaussian window of N = 2^(5-k) + 1 pixels, sigma N / 5, complete
-    windows only; from scale 2 on, the images are first blurred with that window and every second
-    row and column kept. Negative variances are 0; where either variance is below 1e-10 the gain is
-    0, and a negative gain is 0 with s = vF. Symmetric in the sources.
+    Definition: for each source R the ratio of two sums over all pixels of four scales,
+
+        sum log10(1 + g^2 vR / (s + 2)) / sum log10(1 + vR / 2)
+
+    where vR and vF are local variances, g = cov(R, F) / vR is the gain from source to fused image,
+    s = vF - g cov(R, F) what the gain leaves unexplained, and 2 the variance of visual noise.
+    Scale k = 1..4 has a Gaussian window of N = 2^(5-k) + 1 pixels, sigma N / 5, complete windows
+    only; from scale 2 on, the images are first blurred with that window and every second row and
+    column is kept, from the first on. Negative variances are 0; where either variance is below
+    1e-10 the gain is 0, and a negative gain is 0 with s = vF. Symmetric in the sources.
 
     Higher is better. Range: 0 upwards; 2 where F = A = B, more where the fused image has more
     contrast than a source. A source without any variance counts 1, as it has nothing to lose. A

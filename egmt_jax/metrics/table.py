@@ -51,14 +51,16 @@ def fusion_metrics(
 ) -> dict[str, Array]:
     """All metrics of one fused pair.
 
-    It may be called under `jax.jit`, `jax.vmap` and `jax.grad`, but is fastest called as it is: its
-    parts are compiled one by one, and in one program XLA would compute the windows of VIF and SSIM
-    several times over.
+    It may be called under `jax.jit`, `jax.vmap` and `jax.grad`, but on CPU is fastest called as it
+    is: its parts are compiled one by one, and in one program XLA would compute the windows of VIF
+    and SSIM several times over.
 
     Args:
-      fused: uint8 [H, W], or float with 8-bit grey values; H, W >= 17. visible: the same shape.
-        infrared: the same shape. size: true (height, width) where the arrays are padded; not part
-        of what is compiled, so that one set of programs serves every image that fits in [H, W].
+      fused: uint8 [H, W], or float with 8-bit grey values; H, W >= 17.
+      visible: the same shape.
+      infrared: the same shape.
+      size: true (height, width) where the arrays are padded; not part of what is compiled, so that
+        one set of programs serves every image that fits in [H, W].
 
     Returns:
       float32 scalars by the names of `METRICS`, in that order.

@@ -1,0 +1,90 @@
+import itertools
+import logging
+
+import jax
+import pytest
+from metric_images import made_up_triple
+
+from egmt_jax.errors import UserError
+from egmt_jax.metrics import METRICS, fusion_metrics, iterate_scores, score_pairs
+from egmt_jax.metrics.scoring import padded_side
+
+SHAPES = [(49, 57), (128, 128), (17, 90), (49, 58), (100, 33)]
+
+
+def test_rows_are_those_of_single_images_in_order():
+    triples = [(f"pair {k}", *made_up_triple(k, shape)) for k, shape in enumerate(SHAPES)]
+    rows = score_pairs(triples, progress=False)
+    assert [row["id"] for row in rows] == [f"pair {k}" for k in range(len(SHAPES))]
+    for row, (_, *images) in list(zip(rows, triples, strict=True))[:2]:
+        assert list(row) == ["id", *METRICS]
+        for name, value in fusion_metrics(*images).items():
+            assert isinstance(row[name], float)
+            assert row[name] == pytest.approx(float(value), rel=1e-5), name
+
+
+def test_a_score_does_not_depend_on_its_company():
+    triples = [(str(k), *made_up_triple(k, shape)) for k, shape in enumerate(SHAPES)]
+    rows = score_pairs(triples, progress=False)
+    assert score_pairs(triples[::-1], progress=False) == rows[::-1]
+    assert score_pairs(triples[3:4], progress=False) == rows[3:4]
+
+
+def test_another_size_compiles_nothing(caplog):
+    score_pairs([("first", *made_up_triple(0, (60, 70)))], progress=False)
+    with jax.log_compiles(), caplog.at_level(logging.DEBUG):
+        score_pairs([("second", *made_up_triple(0, (51, 99)))], progress=False)
+        assert not [line for line in caplog.messages if "Compiling" in line]
+        jax.jit(lambda x: x + 1)(1.0)  # the log does tell of compilation
+        assert [line for line in caplog.messages if "Compiling" in line]
+
+
+def test_sizes_of_a_data_set_fall_into_few_shapes():
+    sizes = itertools.product(range(250, 451), range(351, 623))  # RoadScene
+    assert len({(padded_side(height), padded_side(width)) for height, width in sizes}) <= 4
+    assert [padded_side(side) for side in (17, 128, 129, 480, 512, 640, 641, 1025, 3000)] == [
+        *(128, 128, 256, 512, 512, 640, 768, 1280, 3072)
+    ]
+    for side in range(17, 5000):
+        assert side <= padded_side(side) <= max(128, 2 * side)
+        assert side < 512 or padded_side(side) <= 1.34 * side
+
+
+def test_triples_are_read_one_by_one_while_earlier_ones_are_scored():
+    read = []
+
+    def endless():
+        for k in itertools.count():
+            read.append(k)
+            yield str(k), *made_up_triple(k)
+
+    scores = iterate_scores(endless())
+    assert [next(scores)["id"], next(scores)["id"]] == ["0", "1"]
+    assert 2 <= len(read) < 10
+    scores.close()
+
+
+def test_an_error_while_reading_reaches_the_caller():
+    def broken():
+        yield "good", *made_up_triple()
+        raise UserError("b.png: cannot be read")
+
+    with pytest.raises(UserError, match="cannot be read"):
+        score_pairs(broken(), progress=False)
+
+
+def test_bad_triples_are_named():
+    fused, visible, infrared = made_up_triple()
+    cases = {
+        "differ in size": (fused[:-1], visible, infrared),
+        "must be uint8": (fused / 255, visible, infrared),
+        r"must be uint8 \[H, W\]": (fused[..., None], visible, infrared),
+        "at least 17x17": (fused[:16], visible[:16], infrared[:16]),
+    }
+    for message, images in cases.items():
+        with pytest.raises(UserError, match=f"^pair-7: .*{message}"):
+            score_pairs([("pair-7", *images)], progress=False)
+
+
+def test_no_pairs_give_no_rows():
+    assert score_pairs([], progress=False) == []
