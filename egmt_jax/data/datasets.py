@@ -20,9 +20,9 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
       UserError: no such data set, or its files are missing or broken.
     """
     try:
-        builder = tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
+        builder = tfds.builder(name, data_dir=data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
-        known = ", ".join(tfds_builders.__all__)
+        known = ", ".join(sorted(n.removesuffix("_dataset_builder") for n in tfds_builders.__all__))
         raise UserError(f"data.name={name!r}: no such data set; known here: {known}") from error
     except (ValueError, KeyError) as error:  # an unknown config
         raise UserError(f"data.name={name!r}: {' '.join(str(error).split())}") from error

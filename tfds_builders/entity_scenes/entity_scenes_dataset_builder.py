@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_datasets.public_api as tfds
 
 from egmt_jax.data.images import encode_png
+from tfds_builders.array_record import ArrayRecordBuilder
 from tfds_builders.entity_scenes.scene import MIN_SIDE, render_scene
 
 _SPLITS = ("train", "validation", "test")
@@ -42,7 +43,7 @@ class EntityScenesConfig(tfds.core.BuilderConfig):
             raise ValueError("train, validation, test, seed: 0 at least")
 
 
-class EntityScenes(tfds.core.GeneratorBasedBuilder):
+class EntityScenes(ArrayRecordBuilder):
     """Made-up street, park and field scenes by day, at dusk and at night; nothing is downloaded."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -56,6 +57,10 @@ class EntityScenes(tfds.core.GeneratorBasedBuilder):
         EntityScenesConfig(
             name="vga", description="1,300 scenes of 640x480 pixels.",
             width=640, height=480, train=1000, validation=100, test=200,
+        ),
+        EntityScenesConfig(
+            name="tiny", description="28 scenes of 64x48 pixels, for tests.",
+            width=64, height=48, train=16, validation=4, test=8,
         ),
     ]  # fmt: skip
 
