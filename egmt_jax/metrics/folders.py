@@ -207,10 +207,11 @@ def score_files(
     """Scores one method's results.
 
     Args:
-      checked: files without problems, from `check_folders`. method: one of its methods. journal: a
-        CSV file of scores by content: rows found in it are not computed again, new ones are added
-        as soon as they are there. It may be shared by methods and by runs; a changed file, or
-        another version of this package, is scored anew.
+      checked: files without problems, from `check_folders`.
+      method: one of its methods.
+      journal: a CSV file of scores by content: rows found in it are not computed again, new ones
+        are added as soon as they are there. It may be shared by methods and by runs; a changed
+        file, or another version of this package, is scored anew.
       progress: whether to show a progress bar.
 
     Returns:

@@ -100,8 +100,9 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     """Writes rows as CSV, atomically; the columns are the keys of the first row.
 
     Args:
-      path: the file to write. rows: dictionaries with the same keys, as `score_pairs` gives them;
-        floats are written with six significant digits.
+      path: the file to write.
+      rows: dictionaries with the same keys, as `score_pairs` gives them; floats are written with
+        six significant digits.
 
     Raises:
       UserError: the file cannot be written.
