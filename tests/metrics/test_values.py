@@ -99,6 +99,14 @@ def test_a_constant_that_is_not_black_has_only_its_border_as_edge():
     assert values["Qabf"] == pytest.approx(0.9994 * 0.9879 / (1 + np.exp(-22 * 0.2)), rel=1e-5)
 
 
+def test_large_constants_are_exactly_constant():
+    constant = np.full((611, 733), 173, np.uint8)  # its float32 mean is not 173
+    noise = np.random.default_rng(0).integers(0, 256, constant.shape).astype(np.uint8)
+    assert metrics.standard_deviation(constant) == 0
+    assert metrics.correlation_coefficient(constant, noise, noise) == 0
+    assert metrics.sum_of_correlations_of_differences(constant, noise, constant) == 0
+
+
 def test_a_black_result_has_the_documented_values(triple):
     _, visible, infrared = triple
     values = fusion_metrics(flat(0), visible, infrared)
