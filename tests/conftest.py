@@ -9,6 +9,9 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Many tests compile the same training step: the first one does it for all.
+jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(".pytest_cache/jax").absolute()))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 
 def _directory(variable: str) -> pathlib.Path:

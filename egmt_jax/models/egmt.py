@@ -184,9 +184,12 @@ class EGMT(nnx.Module):
 
     def self_guidance(self, visual: Visual) -> Entities:
         """The whole vocabulary, each entity weighed by the classifier's own probability."""
+        return self.whole_vocabulary(jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits)))
+
+    def whole_vocabulary(self, weight: Float[Array, "b k"]) -> Entities:
+        """Every entity of the vocabulary, with a weight in [0, 1] for each."""
         table = self.text_features[...]
-        features = jnp.broadcast_to(table[None], (visual.entity_logits.shape[0], *table.shape))
-        return Entities(features, jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits)))
+        return Entities(jnp.broadcast_to(table[None], (weight.shape[0], *table.shape)), weight)
 
     def visual(
         self,

@@ -143,7 +143,11 @@ def train(config: ConfigDict, workdir: str, draw: Draw | None = None) -> dict[st
                 break
     checkpoints.finish()
     log.close()
-    return {name: float(value) for name, value in scalars.items()}
+    scalars = {name: float(value) for name, value in scalars.items()}
+    if scalars:
+        terms = ", ".join(f"{name} {value:.6f}" for name, value in scalars.items())
+        print(f"step {int(state.step)}: {terms}")
+    return scalars
 
 
 def _check_finite(scalars: dict[str, Any], step: int) -> None:

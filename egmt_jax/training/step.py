@@ -11,7 +11,6 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from egmt_jax import losses
-from egmt_jax.models import Entities
 
 
 @jax.tree_util.register_dataclass
@@ -91,10 +90,9 @@ def draw_guidance(
     batch, entities = labels.shape
     keys = jax.random.split(key, 3)
     mode = jax.random.uniform(keys[0], (batch, 1))
-    kept = labels * jax.random.bernoulli(keys[1], aim.keep, labels.shape)
-    absent = (1.0 - labels) * jax.random.bernoulli(
-        keys[2], min(1.0, aim.distractors / entities), labels.shape
-    )
+    kept = jnp.where(jax.random.bernoulli(keys[1], aim.keep, labels.shape), labels, 0.0)
+    distract = jax.random.bernoulli(keys[2], min(1.0, aim.distractors / entities), labels.shape)
+    absent = jnp.where(distract, 1.0 - labels, 0.0)
     by_itself = mode < aim.self_guided
     unguided = mode > 1.0 - aim.unguided
     seen = jnp.where(by_itself, probabilities, jnp.where(unguided, 0.0, kept + absent))
@@ -127,10 +125,7 @@ def loss_terms(
     visual = model.visual(visible, infrared)
     probabilities = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
     seen, aimed = draw_guidance(key, batch["labels"], probabilities, aim)
-    table = model.text_features[...]
-    context = model.guide(
-        visual, Entities(jnp.broadcast_to(table[None], (*seen.shape, table.shape[-1])[:3]), seen)
-    )
+    context = model.guide(visual, model.whole_vocabulary(seen))
     fused = model.render(visible, infrared, context)
     masks = losses.guided_masks(
         visual, context.attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
@@ -175,11 +170,12 @@ def make_step(
             ),
             has_aux=True,
         )(state.params)
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes its integer count with floats
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         scalars = terms | {
-            "norm/gradients": optax.global_norm(gradients),
-            "norm/parameters": optax.global_norm(state.params),
-            "norm/updates": optax.global_norm(updates),
+            "norm/gradients": optax.tree.norm(gradients),
+            "norm/parameters": optax.tree.norm(state.params),
+            "norm/updates": optax.tree.norm(updates),
         }
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, optimizer_state), scalars

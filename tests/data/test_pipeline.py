@@ -1,0 +1,139 @@
+"""Examples and batches: bounds, labels that follow the crop, one order for one seed."""
+
+import numpy as np
+import pytest
+
+from egmt_jax.data import pipeline
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.errors import UserError
+from egmt_jax.testing import made_up_pair
+
+VOCABULARY = load_vocabulary()
+
+
+def record(number, height=60, width=80, entities=("person", "car"), masks=False):
+    visible, infrared = made_up_pair(height, width, number)
+    example = {
+        "id": f"{number:03d}".encode(),
+        "visible": visible,
+        "infrared": infrared,
+        "entities": [entity.encode() for entity in entities],
+    }
+    if masks:  # the first on the left half, the second on the right
+        example["masks"] = [np.zeros((height, width, 1), np.uint8) for _ in entities]
+        example["masks"][0][:, : width // 2] = 255
+        example["masks"][1][:, width // 2 :] = 255
+    return example
+
+
+def transform(**arguments):
+    return pipeline.CropAndAugment(
+        **(dict(size=32, whole=0.5, jitter=0.1, vocabulary=VOCABULARY) | arguments)
+    )
+
+
+def ids(*names):
+    return [VOCABULARY.id_of(name) for name in names]
+
+
+@pytest.mark.parametrize("size", [(60, 80), (20, 90), (33, 32)])
+def test_an_example_has_the_shapes_and_bounds_of_the_contract(size):
+    example = transform().random_map(record(0, *size), np.random.default_rng(0))
+    for name in ("visible", "infrared"):
+        assert example[name].shape == (32, 32, 1)
+        assert example[name].dtype == np.float32
+        assert 0.0 <= example[name].min() <= example[name].max() <= 1.0
+    assert example["entity_ids"].dtype == np.int32
+    assert example["entity_ids"].tolist() == [*ids("person", "car"), -1, -1, -1, -1, -1, -1]
+    assert example["labels"].shape == (len(VOCABULARY),)
+    assert np.flatnonzero(example["labels"]).tolist() == sorted(ids("person", "car"))
+    assert not example["masked"]
+    assert not example["masks"].any()
+
+
+def test_labels_of_a_pair_hold_for_the_whole_of_it_but_not_for_a_small_crop():
+    whole = transform(whole=1.0).random_map(record(0), np.random.default_rng(0))
+    crop = transform(whole=0.0).random_map(record(0), np.random.default_rng(0))
+    assert whole["labelled"]
+    assert not crop["labelled"]
+
+
+def test_a_pair_without_entities_is_unlabelled():
+    example = transform(whole=1.0).random_map(record(0, entities=()), np.random.default_rng(0))
+    assert not example["labelled"]
+    assert not example["labels"].any()
+
+
+def test_masks_decide_which_entities_are_in_a_crop():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(40):
+        example = transform(whole=0.0).random_map(record(0, masks=True), rng)
+        assert example["labelled"]
+        assert example["masked"]
+        present = [k for k in range(2) if example["entity_ids"][k] >= 0]
+        seen.add(tuple(present))
+        for k in range(2):
+            assert (example["masks"][..., k].mean() >= pipeline.PRESENT_SHARE) == (k in present)
+        assert set(np.flatnonzero(example["labels"])) == {ids("person", "car")[k] for k in present}
+    assert seen == {(0,), (1,), (0, 1)}
+
+
+def test_image_and_mask_are_flipped_together():
+    pair = record(0, 32, 32, masks=True)
+    pair["visible"][:, :16], pair["visible"][:, 16:] = 0, 255
+    for seed in range(8):
+        example = transform(jitter=0.0).random_map(pair, np.random.default_rng(seed))
+        bright = example["visible"][..., 0] > 0.5
+        np.testing.assert_array_equal(bright, example["masks"][..., 1] > 0.5)
+
+
+def first_batches(workers=0, count=4, seed=3, batch_size=4):
+    source = [record(k) for k in range(10)]
+    batches = iter(pipeline.training_batches(source, transform(), batch_size, seed, workers))
+    return [next(batches) for _ in range(count)]
+
+
+def test_one_seed_gives_one_order_and_another_another():
+    one, two, other = first_batches(), first_batches(), first_batches(seed=4)
+    for a, b in zip(one, two, strict=True):
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+    assert any((a["visible"] != b["visible"]).any() for a, b in zip(one, other, strict=True))
+
+
+def test_an_iterator_goes_on_from_its_saved_state():
+    source = [record(k) for k in range(10)]
+    batches = iter(pipeline.training_batches(source, transform(), 4, 3))
+    for _ in range(3):
+        next(batches)
+    state = batches.get_state()
+    expected = [next(batches)["visible"] for _ in range(3)]
+    again = iter(pipeline.training_batches(source, transform(), 4, 3))
+    again.set_state(state)
+    np.testing.assert_array_equal([next(again)["visible"] for _ in range(3)], expected)
+
+
+def test_every_pair_is_seen_once_in_each_pass():
+    source = [record(k, 32, 32) for k in range(8)]
+    for k in range(8):
+        source[k]["visible"][:], source[k]["infrared"][:] = 10 * k, 0
+    batches = iter(pipeline.training_batches(source, transform(jitter=0.0), 4, 0))
+    for _ in range(3):
+        levels = np.concatenate([next(batches)["visible"].mean(axis=(1, 2, 3)) for _ in range(2)])
+        assert sorted(np.rint(levels * 255 / 10).astype(int)) == list(range(8))
+
+
+def test_entities_are_read_and_checked_before_training():
+    labels = pipeline.check_entities([record(0), record(1, entities=())], VOCABULARY)
+    assert labels.shape == (2, len(VOCABULARY))
+    assert labels.sum(axis=1).tolist() == [2.0, 0.0]
+    with pytest.raises(UserError, match=r"pair 007: entity 'zebra' is not in the vocabulary"):
+        pipeline.check_entities([record(0), record(7, entities=("zebra",))], VOCABULARY)
+
+
+def test_images_of_two_sizes_are_refused_by_name():
+    broken = record(5)
+    broken["infrared"] = broken["infrared"][:-1]
+    with pytest.raises(UserError, match=r"^005: visible \(60, 80\) and infrared \(59, 80\)"):
+        pipeline.to_pair(broken)

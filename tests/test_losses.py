@@ -1,0 +1,119 @@
+"""The losses: what they are zero at, what they ignore, where guidance pulls."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from egmt_jax import losses
+from egmt_jax.testing import made_up_pair
+
+
+def images(size=48, seed=0):
+    visible, infrared = made_up_pair(size, size, seed)
+    return tuple(jnp.asarray(x[None, ..., :1], jnp.float32) / 255.0 for x in (visible, infrared))
+
+
+def test_gradient_magnitude_of_a_ramp_is_its_slope_everywhere_inside():
+    ramp = jnp.broadcast_to(jnp.arange(8.0)[None, :, None, None] * 0.1, (1, 8, 6, 1))
+    inside = losses.gradient_magnitude(ramp)[:, 1:-1]
+    np.testing.assert_allclose(inside, 0.1, rtol=1e-5)
+
+
+def test_a_picture_that_is_both_sources_has_no_loss():
+    visible, _ = images()
+    assert float(losses.intensity(visible, visible)) == 0.0
+    assert float(losses.gradient(visible, visible, visible)) == 0.0
+    assert float(losses.structure(visible, visible, visible)) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_stronger_edge_of_the_two_sources_is_the_gradient_target():
+    visible, infrared = images()
+    flat = jnp.full_like(visible, 0.5)
+    assert float(losses.gradient(visible, visible, flat)) == 0.0
+    assert float(losses.gradient(infrared, flat, infrared)) == 0.0
+    assert float(losses.gradient(flat, visible, flat)) > 0.0
+
+
+def test_structure_prefers_the_sources_to_noise_and_has_finite_gradients_on_flat_images():
+    visible, infrared = images()
+    noise = jnp.asarray(np.random.default_rng(0).random(visible.shape), jnp.float32)
+    average = (visible + infrared) / 2.0
+    assert losses.structure(average, visible, infrared) < losses.structure(noise, visible, infrared)
+    flat = jnp.full_like(visible, 0.5)
+    assert np.isfinite(jax.grad(losses.structure)(flat, flat, flat)).all()
+
+
+def test_unlabelled_pairs_add_nothing_to_the_classification_loss():
+    logits = jnp.asarray([[2.0, -1.0], [9.0, -9.0]])
+    labels = jnp.asarray([[1.0, 0.0], [0.0, 1.0]])
+    weight = jnp.ones(2)
+    one = losses.classification(logits[:1], labels[:1], jnp.asarray([True]), weight)
+    both = losses.classification(logits, labels, jnp.asarray([True, False]), weight)
+    assert float(one) == pytest.approx(float(both))
+    none = losses.classification(logits, labels, jnp.asarray([False, False]), weight)
+    assert float(none) == 0.0
+
+
+def test_a_positive_weight_scales_positive_labels_alone():
+    labels, known = jnp.asarray([[1.0, 0.0]]), jnp.asarray([True])
+    logits = jnp.zeros((1, 2))
+    plain = losses.classification(logits, labels, known, jnp.asarray([1.0, 1.0]))
+    heavy = losses.classification(logits, labels, known, jnp.asarray([3.0, 7.0]))
+    assert float(heavy) == pytest.approx(2.0 * float(plain))
+
+
+def square(size=48, top=16, side=12):
+    mask = np.zeros((1, size, size, 1), np.float32)
+    mask[:, top : top + side, top : top + side] = 1.0
+    return mask
+
+
+def test_without_entities_the_target_is_the_brighter_source():
+    visible, infrared = images()
+    target = losses.intensity_target(visible, infrared, jnp.zeros((1, 48, 48, 3)), 0.25)
+    np.testing.assert_allclose(target, jnp.maximum(visible, infrared), atol=1e-6)
+
+
+def test_a_guided_thing_that_the_maximum_would_drown_keeps_its_contrast():
+    mask = square()
+    visible = jnp.asarray(0.4 - 0.3 * mask)  # dark in the visible image alone
+    infrared = jnp.full_like(visible, 0.5)
+    plain = jnp.maximum(visible, infrared)
+    target = losses.intensity_target(visible, infrared, jnp.asarray(mask), 0.0)
+    inside = mask[..., 0] > 0
+    assert float(plain[..., 0][inside].mean()) == pytest.approx(0.5)
+    assert float(target[..., 0][inside].mean()) == pytest.approx(0.5 - 0.3, abs=1e-4)
+    np.testing.assert_allclose(target[..., 0][~inside], plain[..., 0][~inside], atol=1e-6)
+    boosted = losses.intensity_target(visible, infrared, jnp.asarray(mask), 0.5)
+    assert float(boosted[..., 0][inside].mean()) == pytest.approx(0.5 - 0.45, abs=1e-4)
+
+
+def test_the_target_stays_in_bounds_and_finite_for_any_masks():
+    visible, infrared = images()
+    masks = jax.nn.softmax(jnp.asarray(np.random.default_rng(1).normal(size=(1, 48, 48, 4)) * 9))
+    masks = masks.astype(jnp.float32)
+    for boost in (0.0, 5.0):
+        target = losses.intensity_target(visible, infrared, masks[..., :3], boost)
+        assert np.isfinite(target).all()
+        assert 0.0 <= float(target.min()) <= float(target.max()) <= 1.0
+
+
+def test_coverage_counts_the_share_of_each_cell_by_entity():
+    masks = np.zeros((1, 16, 24, 2), np.float32)
+    masks[0, :8, :4, 0] = 1.0
+    masks[0, 8:, 16:, 1] = 1.0
+    coverage = losses.cell_coverage(jnp.asarray(masks), jnp.asarray([[3, 1]]), (2, 3), 5)
+    expected = np.zeros((1, 2, 3, 5), np.float32)
+    expected[0, 0, 0, 3], expected[0, 1, 2, 1] = 0.5, 1.0
+    np.testing.assert_allclose(coverage, expected)
+
+
+def test_localisation_is_lowest_where_similarity_matches_the_coverage():
+    masks = jnp.asarray(square(48, 16, 16))
+    coverage = losses.cell_coverage(masks, jnp.asarray([[0]]), (6, 6), 2)
+    right = 20.0 * coverage - 10.0
+    known = jnp.asarray([True])
+    assert float(losses.localisation(right, coverage, known)) < 1e-3
+    assert float(losses.localisation(-right, coverage, known)) > 1.0
+    assert float(losses.localisation(-right, coverage, jnp.asarray([False]))) == 0.0
