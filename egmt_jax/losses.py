@@ -15,6 +15,10 @@ from egmt_jax.models.layers import sample_grid
 SURROUND = 8
 """How far, in pixels, the surround of an entity reaches beyond it."""
 
+FADING_AREA = (0.1, 0.3)
+"""Shares of the picture between which an entity loses its guidance: what fills the picture, like
+road or sky, has no surround to stand out from, and more contrast would only wash it out."""
+
 
 def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """|gx| + |gy| of the Sobel operator, edges replicated; a ramp gives its slope."""
@@ -101,7 +105,8 @@ def intensity_target(
     Inside the mask of an entity the target is the more salient source, the one in which the entity
     differs more from its surround, carried over to the surround's level in the picture:
     surround of max(V, I) + (1 + boost) (source - the source's own surround). What is dark in its
-    salient source so becomes dark, where the maximum would drown it.
+    salient source so becomes dark, where the maximum would drown it. Entities that cover much of
+    the picture are left to the plain target, see `FADING_AREA`.
 
     Args:
       visible: luma.
@@ -113,6 +118,9 @@ def intensity_target(
       float32 [B, H, W, 1] in [0, 1].
     """
     plain = jnp.maximum(visible, infrared)
+    area = jnp.mean(masks, axis=(1, 2), keepdims=True)
+    start, end = FADING_AREA
+    masks = masks * jnp.clip((end - area) / (end - start), 0.0, 1.0)
     around = _box_mean(masks, SURROUND) * (1.0 - masks)
     images = jnp.concatenate([visible, infrared, plain], axis=-1)
 

@@ -9,8 +9,10 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Many tests compile the same training step: the first one does it for all.
-jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(".pytest_cache/jax").absolute()))
+# Many tests compile the same training step: the first one does it for all. One folder per worker:
+# reading what another is just writing gives a warning.
+_CACHE = pathlib.Path(".pytest_cache", "jax", os.environ.get("PYTEST_XDIST_WORKER", "main"))
+jax.config.update("jax_compilation_cache_dir", str(_CACHE.absolute()))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 

@@ -89,6 +89,14 @@ def test_a_guided_thing_that_the_maximum_would_drown_keeps_its_contrast():
     assert float(boosted[..., 0][inside].mean()) == pytest.approx(0.5 - 0.45, abs=1e-4)
 
 
+def test_what_fills_the_picture_keeps_the_plain_target():
+    visible, infrared = images()
+    masks = np.zeros((1, 48, 48, 2), np.float32)
+    masks[:, :20, :, 0], masks[:, 20:, :, 1] = 1.0, 1.0
+    target = losses.intensity_target(visible, infrared, jnp.asarray(masks), 0.5)
+    np.testing.assert_allclose(target, jnp.maximum(visible, infrared), atol=1e-6)
+
+
 def test_the_target_stays_in_bounds_and_finite_for_any_masks():
     visible, infrared = images()
     masks = jax.nn.softmax(jnp.asarray(np.random.default_rng(1).normal(size=(1, 48, 48, 4)) * 9))

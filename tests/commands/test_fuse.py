@@ -1,0 +1,121 @@
+"""`egmt fuse` as a user runs it, on a checkpoint of a short run."""
+
+import numpy as np
+import pytest
+
+from configs import base
+from egmt_jax.cli import main
+from egmt_jax.data import images
+from egmt_jax.testing import made_up_pair
+from egmt_jax.training.loop import train
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    config = base.get_config()
+    config.data.update(name="entity_scenes/tiny", data_dir=str(folder / "tfds"), crop=32)
+    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
+    config.optimizer.update(steps=6, warmup=2)
+    train(config, folder)
+    return folder
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for number, size in enumerate([(40, 48), (33, 60)]):
+        visible, infrared = made_up_pair(*size, seed=number)
+        images.write_png(tmp_path / "vi" / f"{number}.png", visible)
+        images.write_png(tmp_path / "ir" / f"{number}.png", infrared)
+    return tmp_path
+
+
+def fuse(workdir, visible, infrared, out, *more):
+    arguments = ["fuse", str(visible), str(infrared), "-o", str(out), "--checkpoint", str(workdir)]
+    return main([*arguments, *more])
+
+
+def test_two_files_become_a_picture_in_colour_or_grey(workdir, pairs):
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert fuse(workdir, *files, pairs / "color.png") == 0
+    assert fuse(workdir, *files, pairs / "grey.png", "--grey") == 0
+    color, grey = (images.read_image(pairs / f"{name}.png") for name in ("color", "grey"))
+    assert color.shape == (40, 48, 3)
+    assert grey.shape == (40, 48, 1)
+    assert np.abs(images.to_grey(color).astype(int) - grey[..., 0]).mean() < 4
+
+
+def test_two_folders_become_a_folder_matched_by_stem(workdir, pairs, capsys):
+    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 0
+    assert sorted(path.name for path in (pairs / "out").iterdir()) == ["0.png", "1.png"]
+    assert images.read_image(pairs / "out" / "1.png").shape == (33, 60, 3)
+    assert "2 of 2 pairs fused" in capsys.readouterr().out
+
+
+def test_entities_change_the_picture(workdir, pairs):
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert fuse(workdir, *files, pairs / "a.png", "--entities", "person,cars") == 0
+    assert fuse(workdir, *files, pairs / "b.png", "--no-entities") == 0
+    assert (pairs / "a.png").exists()
+    assert (pairs / "b.png").exists()
+
+
+def test_a_broken_pair_is_reported_and_does_not_stop_the_rest(workdir, pairs, capsys):
+    (pairs / "ir" / "0.png").write_bytes(b"")
+    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
+    assert [path.name for path in (pairs / "out").iterdir()] == ["1.png"]
+    output = capsys.readouterr().out
+    assert "0.png: not a readable image" in output
+    assert "1 of 2 pairs fused" in output
+
+
+def test_sizes_that_differ_are_reported_with_both_names(workdir, pairs, capsys):
+    assert fuse(workdir, pairs / "vi" / "0.png", pairs / "ir" / "1.png", pairs / "o.png") == 1
+    assert "0.png has 48 x 40 pixels" in capsys.readouterr().out
+    assert not (pairs / "o.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("visible", "infrared", "out", "more", "message"),
+    [
+        ("vi/0.png", "ir", "o.png", (), "give two files or two folders"),
+        ("vi/0.png", "ir/7.png", "o.png", (), "7.png: no such file or folder"),
+        ("vi/0.png", "ir/0.png", "o.jpg", (), "the output is a PNG file"),
+        ("vi", "ir", "vi/0.png", (), "is a file; name a folder"),
+        ("vi/0.png", "ir/0.png", "o.png", ("--entities", "zebra"), "'zebra' is not in the voc"),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    workdir, pairs, capsys, visible, infrared, out, more, message
+):
+    assert fuse(workdir, pairs / visible, pairs / infrared, pairs / out, *more) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_missing_counterpart_is_named_before_any_work(workdir, pairs, capsys):
+    (pairs / "ir" / "1.png").unlink()
+    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
+    assert "lacks 1" in capsys.readouterr().err
+    assert not (pairs / "out").exists()
+
+
+def test_a_folder_without_a_checkpoint_is_told(pairs, capsys):
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert fuse(pairs, *files, pairs / "o.png") == 1
+    assert "no checkpoint in it" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_model_is_told(workdir, pairs, capsys, tmp_path):
+    import json
+    import shutil
+
+    shutil.copytree(workdir / "checkpoints" / "6", tmp_path / "other" / "checkpoints" / "6")
+    file = tmp_path / "other" / "checkpoints" / "6" / "config" / "metadata"
+    saved = json.loads(file.read_text())
+    saved["config"]["model"]["width"] = 16
+    file.write_text(json.dumps(saved))
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert fuse(tmp_path / "other", *files, pairs / "o.png") == 1
+    assert "not a checkpoint of this model" in capsys.readouterr().err
