@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="egmt",
         description="Fuse infrared and visible images, guided by the things in them.",
-        epilog="`egmt COMMAND --help` explains a command. Training, evaluation and export by config "
-        "live in launch.py.",
+        epilog="`egmt COMMAND --help` explains a command. launch.py trains, evaluates and exports "
+        "by config.",
     )
     parser.add_argument("--version", action="version", version=f"egmt-jax {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

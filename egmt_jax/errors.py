@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """Something the user can mend; its message is one line that names the file or field and the cure."""
+    """Something the user can mend; the message is one line naming file or field and the cure."""
