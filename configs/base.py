@@ -17,6 +17,11 @@ def get_config() -> ConfigDict:
                 "data_dir": "",
                 # Folder with the files of a set that has to be fetched by hand.
                 "manual_dir": "",
+                # Own pairs in ir/ and vi/, see configs/folder.py; read for the name "folder".
+                "root": "",
+                # Sets to train on in place of `name`, see configs/all.py; the set of `name` is
+                # always the one that is evaluated and exported.
+                "mixture": {},
                 "train_split": "train",
                 "validation_split": "validation",
                 "test_split": "test",
@@ -24,6 +29,9 @@ def get_config() -> ConfigDict:
                 "crop": 128,
                 # Share of examples that show the largest square of the whole pair, reduced.
                 "whole": 0.3,
+                # Weight of the gradient and structure losses, 0 to 1: 0 for pictures whose
+                # resolution is too low to learn edges from.
+                "detail": 1.0,
                 # Largest change of gain and gamma, as a natural logarithm.
                 "jitter": 0.1,
                 "batch_size": 8,

@@ -44,16 +44,34 @@ def intensity(fused: Array, target: Array) -> Array:
     return jnp.mean(jnp.abs(fused - target))
 
 
-def gradient(fused: Array, visible: Array, infrared: Array, sharpen: float = 1.0) -> Array:
-    """| |grad F| - s max(|grad V|, |grad I|) |: the stronger edge of the two sources, times s."""
+def gradient(
+    fused: Array,
+    visible: Array,
+    infrared: Array,
+    sharpen: float = 1.0,
+    detail: Float[Array, " b"] | float = 1.0,
+) -> Array:
+    """| |grad F| - s max(|grad V|, |grad I|) |: the stronger edge of the two sources, times s.
+
+    `detail` weighs each example: 0 for sources whose resolution is too low to learn edges from.
+    """
     target = jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
-    return jnp.mean(jnp.abs(gradient_magnitude(fused) - sharpen * target))
+    difference = jnp.abs(gradient_magnitude(fused) - sharpen * target)
+    return jnp.mean(detail * jnp.mean(difference, axis=(1, 2, 3)))
 
 
-def structure(fused: Array, visible: Array, infrared: Array) -> Array:
-    """1 - the mean of SSIM to the two sources (see `egmt_jax.metrics.structural_similarity`)."""
+def structure(
+    fused: Array,
+    visible: Array,
+    infrared: Array,
+    detail: Float[Array, " b"] | float = 1.0,
+) -> Array:
+    """1 - the mean of SSIM to the two sources (see `egmt_jax.metrics.structural_similarity`).
+
+    `detail` weighs each example, as in `gradient`.
+    """
     images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
-    return 1.0 - 0.5 * jnp.mean(jax.vmap(structural_similarity)(*images))
+    return jnp.mean(detail * (1.0 - 0.5 * jax.vmap(structural_similarity)(*images)))
 
 
 def classification(

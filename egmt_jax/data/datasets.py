@@ -1,11 +1,33 @@
-"""TFDS data sets by name: prepared once, then read at random."""
+"""Data sets by name, read at random: of TFDS, prepared once, or a folder of own pairs."""
 
 import pathlib
 
 import tensorflow_datasets as tfds
 
+from ml_collections import ConfigDict
+
 import tfds_builders
+from egmt_jax.data.folder import Folder, open_folder
 from egmt_jax.errors import UserError
+
+FOLDER = "folder"
+
+
+def open_set(name: str, data: ConfigDict):
+    """A data set by its name in a config, ready for `source`.
+
+    Args:
+      name: "folder" for the pairs in `data.root`, else see `prepare`.
+      data: the config's `data` part: `root`, `data_dir` and `manual_dir` are read.
+
+    Raises:
+      UserError: no such data set, or its files are missing or broken.
+    """
+    if name != FOLDER:
+        return prepare(name, data.data_dir, data.manual_dir)
+    if not data.root:
+        raise UserError("data.root is empty; set it to a folder with your pairs in vi/ and ir/")
+    return open_folder(data.root)
 
 
 def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = None):
@@ -23,35 +45,60 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
         builder = tfds.builder(name, data_dir=data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
         known = ", ".join(sorted(n.removesuffix("_dataset_builder") for n in tfds_builders.__all__))
-        raise UserError(f"data.name={name!r}: no such data set; known here: {known}") from error
+        raise UserError(
+            f"data.name={name!r}: no such data set; known here: {known}; {FOLDER} reads own pairs"
+        ) from error
     except (ValueError, KeyError) as error:  # an unknown config
         raise UserError(f"data.name={name!r}: {' '.join(str(error).split())}") from error
     config = tfds.download.DownloadConfig(manual_dir=manual_dir and pathlib.Path(manual_dir))
-    builder.download_and_prepare(download_config=config)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except UserError as error:
+        if manual_dir:
+            raise
+        raise UserError(f"{error} (data.manual_dir names another folder)") from error
     return builder
 
 
-def source(builder, split: str, images: bool = True):
+def source(data_set, split: str, images: bool = True):
     """A split as a sequence of records.
 
     Args:
-      builder: of a prepared data set.
-      split: its name; a slice such as "train[:64]" works.
+      data_set: from `open_set` or `prepare`.
+      split: its name; "all", sums such as "train+validation" and, but for folders, slices such as
+        "train[:64]" work.
       images: whether to decode the two images; a look at the entities is faster without.
 
     Raises:
       UserError: the split does not exist or is empty.
     """
-    known = {name: info.num_examples for name, info in builder.info.splits.items()}
-    if not known.get(split.partition("[")[0]):
-        raise UserError(
-            f"data set {builder.info.full_name} has no pairs in split {split!r}; it has {known}"
-        )
-    decoders = None
-    if not images:
-        decoders = {
-            name: tfds.decode.SkipDecoding()
-            for name, feature in builder.info.features.items()
-            if isinstance(feature, tfds.features.Image)
-        }
-    return builder.as_data_source(split, decoders=decoders)
+    if isinstance(data_set, Folder):
+        name = str(data_set.root)
+        known = {split: len(members) for split, members in data_set.splits.items()}
+        records = data_set.source(split, images)
+        if len(records):
+            return records
+    else:
+        name = data_set.info.full_name
+        splits = data_set.info.splits
+        known = {name: info.num_examples for name, info in splits.items()}
+        try:
+            count = splits[split].num_examples
+        except (ValueError, KeyError):  # TFDS: not a split, or not the form of one
+            count = 0
+        if count:
+            return data_set.as_data_source(split, decoders=None if images else _undecoded(data_set))
+    raise UserError(
+        f"data set {name} has no pairs in split {split!r}; it has "
+        f"{', '.join(f'{split} ({count})' for split, count in known.items())}: set "
+        "data.train_split or data.test_split to one of these or to all"
+    )
+
+
+def _undecoded(builder) -> dict[str, tfds.decode.SkipDecoding]:
+    """Decoders that leave images as they are stored."""
+    return {
+        name: tfds.decode.SkipDecoding()
+        for name, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.Image)
+    }

@@ -97,12 +97,14 @@ class CropAndAugment(grain.RandomMapTransform):
       whole: probability of the largest square of the pair, reduced to `size`, instead of a crop.
       jitter: largest change of the infrared image's gain and of both images' gamma.
       vocabulary: of the entity ids.
+      detail: how much the losses of gradient and structure count for the example, 0 to 1.
     """
 
     size: int
     whole: float
     jitter: float
     vocabulary: Vocabulary
+    detail: float = 1.0
 
     def random_map(
         self, element: dict[str, Any], rng: np.random.Generator
@@ -151,38 +153,99 @@ class CropAndAugment(grain.RandomMapTransform):
             "labelled": np.bool_(labelled),
             "masks": np.ascontiguousarray(masks),
             "masked": np.bool_(pair.masks is not None),
+            "detail": np.float32(self.detail),
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One set of a mixture.
+
+    Attributes:
+      source: records with random access.
+      transform: makes an example of a record.
+      weight: how many examples it gives, relative to the other parts.
+    """
+
+    source: Sequence
+    transform: CropAndAugment
+    weight: float = 1.0
+
+
 def training_batches(
-    source: Sequence,
-    transform: CropAndAugment,
+    parts: Sequence[Part],
     batch_size: int,
     seed: int,
     workers: int = 0,
+    start: int = 0,
+    share: tuple[int, int] | None = None,
 ) -> grain.IterDataset:
     """Endless shuffled batches, the same for a seed whatever the number of workers or processes.
 
     Args:
-      source: records with random access.
-      transform: makes an example of a record.
+      parts: of the mixture, one or more; they take turns by weight, each in its own order.
       batch_size: examples per batch over all processes; each process gets its share of every batch.
       seed: of order and augmentation.
       workers: processes that prepare batches; 0 uses threads of this one.
+      start: batches to leave out at the beginning, at no cost: what a resumed run has seen.
+      share: which of how many equal shares of each batch this process gets; by default one share
+        per process, in order.
 
     Returns:
-      An iterable of batches whose iterator can be saved with a checkpoint: `visible`, `infrared`
-      float32 [B, S, S, 1] in [0, 1]; `entity_ids` int32 [B, 8], padded with -1; `labels` float32
+      An iterable of batches: `visible`, `infrared` float32 [B, S, S, 1] in [0, 1]; `entity_ids` int32 [B, 8], padded with -1; `labels` float32
       [B, K]; `labelled` bool [B]; `masks` float32 [B, S, S, 8] of the entities and `masked` bool
-      [B], whether they are known.
+      [B], whether they are known; `detail` float32 [B], the weight of each example in the losses
+      of gradient and structure.
     """
-    data = grain.MapDataset.source(source).seed(seed).shuffle().repeat(None).random_map(transform)
-    processes = jax.process_count()
-    if batch_size % processes:
-        raise UserError(f"data.batch_size={batch_size} must be a multiple of {processes} processes")
-    data = data[jax.process_index() :: processes].batch(batch_size // processes)
+    process, processes = share or (jax.process_index(), jax.process_count())
+    data = batches_of_process(parts, batch_size, seed, process, processes)[start:]
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
     iterator = data.to_iter_dataset(options)
     if workers:
         iterator = iterator.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return iterator
+
+
+def batches_of_process(
+    parts: Sequence[Part], batch_size: int, seed: int, process: int, processes: int
+) -> grain.MapDataset:
+    """The share of one process of the batches of `training_batches`, with random access.
+
+    Of each batch, process p of n gets the p-th of n equal runs of examples: put together in order
+    they are the same batch whatever n.
+
+    Raises:
+      UserError: the batch does not split evenly over the processes.
+    """
+    if batch_size % processes:
+        raise UserError(f"data.batch_size={batch_size} must be a multiple of {processes} processes")
+    examples = [
+        grain.MapDataset.source(part.source)
+        .seed(seed + place)
+        .shuffle()
+        .repeat(None)
+        .random_map(part.transform)
+        for place, part in enumerate(parts)
+    ]
+    mixture = grain.MapDataset.mix(examples, [part.weight for part in parts])
+    share = batch_size // processes
+    return _Runs(mixture, batch_size, process * share, share).batch(share)
+
+
+class _Runs(grain.MapDataset):
+    """A run of examples at the same place of each batch: `length` of `every`, from `first` on."""
+
+    _MUTATES_ELEMENT_SPEC = False
+
+    def __init__(self, parent: grain.MapDataset, every: int, first: int, length: int):
+        super().__init__(parent)
+        self._every, self._first, self._length = every, first, length
+
+    def __len__(self) -> int:
+        return len(self._parent) // self._every * self._length
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self.slice(index)
+        batch, place = divmod(index, self._length)
+        return self._parent[batch * self._every + self._first + place]

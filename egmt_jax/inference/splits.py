@@ -114,8 +114,8 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
 def _open(config: ConfigDict, workdir: str) -> tuple[Fuser, Sequence]:
     """The trained model of a workdir, and the records of the config's test split."""
     model, names, _ = load_model(workdir)
-    builder = datasets.prepare(config.data.name, config.data.data_dir, config.data.manual_dir)
-    return Fuser(model, names), datasets.source(builder, config.data.test_split)
+    data_set = datasets.open_set(config.data.name, config.data)
+    return Fuser(model, names), datasets.source(data_set, config.data.test_split)
 
 
 def _folder(config: ConfigDict, workdir: str, kind: str) -> pathlib.Path:

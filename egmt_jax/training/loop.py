@@ -16,10 +16,9 @@ from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from egmt_jax.data import datasets, pipeline
+from egmt_jax.data import mixtures, pipeline
 from egmt_jax.data.images import write_atomically
 from egmt_jax.entities import load_text_features, load_vocabulary
-from egmt_jax.errors import UserError
 from egmt_jax.models import EGMT
 from egmt_jax.training.checkpoints import Checkpoints, build_model
 from egmt_jax.training.sharding import global_batch, make_mesh, state_shardings
@@ -28,7 +27,7 @@ from egmt_jax.training.step import Objective, TrainState, make_optimizer, make_s
 MOST_POSITIVE_WEIGHT = 5.0
 
 
-def positive_weights(labels: np.ndarray) -> np.ndarray:
+def positive_weights(labels: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
     """Weight of a positive label per entity: the root of negatives per positive, 1 to 5.
 
     The root is a compromise on the long tail: balance in full would let a handful of pairs of a
@@ -36,10 +35,11 @@ def positive_weights(labels: np.ndarray) -> np.ndarray:
 
     Args:
       labels: float32 [records, K], multi-hot; rows without entities are left out.
+      shares: how often each record is drawn, relative to the others; all alike by default.
     """
-    labels = labels[labels.any(axis=1)]
-    positives = labels.sum(axis=0)
-    ratio = (len(labels) - positives) / np.maximum(positives, 1.0)
+    shares = np.where(labels.any(axis=1), 1.0 if shares is None else shares, 0.0)
+    positives = shares @ labels
+    ratio = (shares.sum() - positives) / np.maximum(positives, 1e-6)
     return np.clip(np.sqrt(ratio), 1.0, MOST_POSITIVE_WEIGHT).astype(np.float32)
 
 
@@ -68,16 +68,10 @@ def train(config: ConfigDict, workdir: str, draw: Draw | None = None) -> dict[st
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
     table = load_text_features(config.text_features).features
-    builder = datasets.prepare(config.data.name, config.data.data_dir, config.data.manual_dir)
-    labels = pipeline.check_entities(
-        datasets.source(builder, config.data.train_split, images=False), vocabulary
-    )
-    transform = pipeline.CropAndAugment(
-        config.data.crop, config.data.whole, config.data.jitter, vocabulary
-    )
+    mixture = mixtures.open_mixture(config.data)
+    labels, shares = mixtures.read_labels(mixture, config.data.train_split, vocabulary)
     batches = pipeline.training_batches(
-        datasets.source(builder, config.data.train_split),
-        transform,
+        mixtures.training_parts(mixture, config.data, vocabulary),
         config.data.batch_size,
         config.seed,
         config.data.workers,
@@ -95,7 +89,7 @@ def train(config: ConfigDict, workdir: str, draw: Draw | None = None) -> dict[st
         graphdef,
         constants,
         optimizer,
-        jnp.asarray(positive_weights(labels)),
+        jnp.asarray(positive_weights(labels, shares)),
         config.seed,
         aim,
         shardings,
@@ -115,7 +109,9 @@ def train(config: ConfigDict, workdir: str, draw: Draw | None = None) -> dict[st
     scalars: dict[str, Any] = {}
     steps = config.optimizer.steps
     first = int(state.step)
-    pictures = _samples(builder, config) if draw and config.log.pictures_every else []
+    pictures = []
+    if draw and config.log.pictures_every:
+        pictures = mixtures.sample_pairs(mixture, config.data.validation_split, most=4)
     with stop, tqdm(total=steps, initial=first, desc="Training", unit="step") as progress:
         for number in range(first + 1, steps + 1):
             batch = global_batch(next(iterator), mesh)
@@ -158,15 +154,6 @@ def _check_finite(scalars: dict[str, Any], step: int) -> None:
             f"step {step}: {', '.join(wrong)} is not finite; the checkpoints before it are kept. "
             "Lower optimizer.learning_rate or look at the pairs of that batch"
         )
-
-
-def _samples(builder, config: ConfigDict) -> list[pipeline.Pair]:
-    """A few validation pairs to draw during training; none where the set has no such split."""
-    try:
-        source = datasets.source(builder, config.data.validation_split)
-    except UserError:
-        return []
-    return [pipeline.to_pair(source[row]) for row in range(min(4, len(source)))]
 
 
 class _Log:

@@ -136,8 +136,8 @@ def loss_terms(
     )
     terms = {
         "intensity": losses.intensity(fused, target),
-        "gradient": losses.gradient(fused, visible, infrared, aim.sharpen),
-        "structure": losses.structure(fused, visible, infrared),
+        "gradient": losses.gradient(fused, visible, infrared, aim.sharpen, batch["detail"]),
+        "structure": losses.structure(fused, visible, infrared, batch["detail"]),
         "classification": losses.classification(
             visual.entity_logits, batch["labels"], batch["labelled"], positive_weight
         ),

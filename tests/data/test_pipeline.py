@@ -32,6 +32,10 @@ def transform(**arguments):
     )
 
 
+def batches_of(source, transform, *arguments):
+    return pipeline.training_batches([pipeline.Part(source, transform)], *arguments)
+
+
 def ids(*names):
     return [VOCABULARY.id_of(name) for name in names]
 
@@ -90,7 +94,7 @@ def test_image_and_mask_are_flipped_together():
 
 def first_batches(workers=0, count=4, seed=3, batch_size=4):
     source = [record(k) for k in range(10)]
-    batches = iter(pipeline.training_batches(source, transform(), batch_size, seed, workers))
+    batches = iter(batches_of(source, transform(), batch_size, seed, workers))
     return [next(batches) for _ in range(count)]
 
 
@@ -104,12 +108,12 @@ def test_one_seed_gives_one_order_and_another_another():
 
 def test_an_iterator_goes_on_from_its_saved_state():
     source = [record(k) for k in range(10)]
-    batches = iter(pipeline.training_batches(source, transform(), 4, 3))
+    batches = iter(batches_of(source, transform(), 4, 3))
     for _ in range(3):
         next(batches)
     state = batches.get_state()
     expected = [next(batches)["visible"] for _ in range(3)]
-    again = iter(pipeline.training_batches(source, transform(), 4, 3))
+    again = iter(batches_of(source, transform(), 4, 3))
     again.set_state(state)
     np.testing.assert_array_equal([next(again)["visible"] for _ in range(3)], expected)
 
@@ -118,7 +122,7 @@ def test_every_pair_is_seen_once_in_each_pass():
     source = [record(k, 32, 32) for k in range(8)]
     for k in range(8):
         source[k]["visible"][:], source[k]["infrared"][:] = 10 * k, 0
-    batches = iter(pipeline.training_batches(source, transform(jitter=0.0), 4, 0))
+    batches = iter(batches_of(source, transform(jitter=0.0), 4, 0))
     for _ in range(3):
         levels = np.concatenate([next(batches)["visible"].mean(axis=(1, 2, 3)) for _ in range(2)])
         assert sorted(np.rint(levels * 255 / 10).astype(int)) == list(range(8))

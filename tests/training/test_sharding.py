@@ -47,7 +47,7 @@ def batches(count):
             }
         )
     transform = pipeline.CropAndAugment(size=32, whole=0.5, jitter=0.1, vocabulary=vocabulary)
-    iterator = iter(pipeline.training_batches(source, transform, 8, seed=0))
+    iterator = iter(pipeline.training_batches([pipeline.Part(source, transform)], 8, seed=0))
     return [next(iterator) for _ in range(count)]
 
 

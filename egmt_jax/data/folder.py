@@ -1,0 +1,189 @@
+"""Anybody's own pairs: folders `ir/` and `vi/`, read on demand, with no builder and no labels."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from tqdm import tqdm
+
+from egmt_jax import entities
+from egmt_jax.data import images
+from egmt_jax.errors import UserError
+from tfds_builders import pairs
+
+ANNOTATIONS = "annotations.jsonl"
+CAPTIONS = ("caption_visible", "caption_infrared")
+HELD_OUT = 10
+"""One pair in so many validates and as many test."""
+
+PROBLEMS_SHOWN = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Records of pairs, with random access; a file is read when its record is asked for.
+
+    Attributes:
+      pairs: the files.
+      annotations: `caption_visible`, `caption_infrared` and `entities` by id of the pair.
+      images: whether records have `visible` and `infrared`.
+    """
+
+    pairs: tuple[pairs.Pair, ...]
+    annotations: Mapping[str, Mapping[str, Any]]
+    images: bool = True
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """One record in the form of a TFDS data source, text as bytes."""
+        pair = self.pairs[row]
+        annotation = self.annotations.get(pair.id, {})
+        record: dict[str, Any] = {
+            "id": pair.id.encode(),
+            "entities": [name.encode() for name in annotation.get("entities", ())],
+        }
+        record |= {caption: annotation.get(caption, "").encode() for caption in CAPTIONS}
+        if self.images:
+            visible, infrared = images.read_image(pair.visible), images.read_image(pair.infrared)
+            record["visible"] = pairs.with_channels(visible, 3)
+            record["infrared"] = pairs.with_channels(infrared, 1)
+        return record
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """The pairs of a folder, split by a fixed rule.
+
+    In order of id, the last tenth is `test`, the tenth before it `validation`, the rest `train`
+    (both tenths rounded down, so that fewer than ten pairs all train): frames of one video, which
+    are alike, stay together. `all` is everything.
+
+    Attributes:
+      root: the folder.
+      pairs: its pairs in order of id.
+      annotations: see `Source`.
+    """
+
+    root: pathlib.Path
+    pairs: tuple[pairs.Pair, ...]
+    annotations: Mapping[str, Mapping[str, Any]]
+
+    @functools.cached_property
+    def splits(self) -> dict[str, tuple[pairs.Pair, ...]]:
+        """The pairs of each split that has any."""
+        tenth = len(self.pairs) // HELD_OUT
+        train = len(self.pairs) - 2 * tenth
+        found = {
+            "train": self.pairs[:train],
+            "validation": self.pairs[train : train + tenth],
+            "test": self.pairs[train + tenth :],
+        }
+        return {name: members for name, members in found.items() if members}
+
+    def source(self, split: str, images: bool = True) -> Source:
+        """The records of a split, or of a sum such as "train+validation"; none if one is unknown."""
+        known = self.splits | {"all": self.pairs}
+        names = split.split("+")
+        members: tuple[pairs.Pair, ...] = ()
+        if set(names) <= set(known):
+            members = sum((known[name] for name in names), ())
+        return Source(members, self.annotations, images)
+
+
+def open_folder(root: str | os.PathLike) -> Folder:
+    """Finds, decodes and checks all pairs and annotations of a folder.
+
+    Args:
+      root: folder with `vi/` and `ir/`, a file each per pair, of equal stem and size; and, if
+        there is one, `annotations.jsonl`: lines with `id` and `entities` (names of the vocabulary
+        or synonyms), or `id`, `caption_visible` and `caption_infrared`, from which entities are
+        extracted. Pairs without a line are unlabelled.
+
+    Raises:
+      UserError: there are no pairs, or files or lines are wrong; the message lists all of them.
+    """
+    root = pathlib.Path(root)
+    parts = (pairs.Folders("vi", "ir"),)
+    if not all((root / folder).is_dir() for folder in ("vi", "ir")):
+        raise UserError(
+            f"{root}: needs folders vi/ (visible) and ir/ (infrared) with equal file names"
+        )
+    found, problems = pairs.find_pairs(root, parts)
+    with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        checked = pool.map(pairs.check_images, found)
+        for wrong in tqdm(checked, "Checking pairs", len(found), unit="pair", leave=False):
+            problems += wrong
+    annotations: dict[str, dict] = {}
+    if (root / ANNOTATIONS).is_file():
+        stems = set(images.list_images(root / "vi")) | set(images.list_images(root / "ir"))
+        annotations, wrong = _read_annotations(root / ANNOTATIONS, stems)
+        problems += wrong
+    if problems:
+        lines = [f"  {problem}" for problem in problems[:PROBLEMS_SHOWN]]
+        if len(problems) > PROBLEMS_SHOWN:
+            lines.append(f"  and {len(problems) - PROBLEMS_SHOWN} more")
+        raise UserError(
+            f"{root}: restore, mend or remove these, then run again (the two images of a pair must "
+            "be registered and of one size):\n" + "\n".join(lines)
+        )
+    return Folder(root, tuple(found), annotations)
+
+
+def _read_annotations(path: pathlib.Path, stems: set[str]) -> tuple[dict[str, dict], list[str]]:
+    """Annotations by id, and one line for each thing that is wrong, with its line number."""
+    annotations: dict[str, dict] = {}
+    problems: list[str] = []
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    except OSError as error:
+        return {}, [f"{path.name}: cannot be read ({error.strerror})"]
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            annotation = _parse(line)
+            if annotation["id"] not in stems:
+                raise UserError(
+                    f"no pair {annotation['id']!r}; remove the line or add {annotation['id']} to "
+                    "vi/ and ir/"
+                )
+            before = first_line.setdefault(annotation["id"], number)
+            if before != number:
+                raise UserError(f"id {annotation['id']!r} again, first on line {before}")
+            annotations[annotation["id"]] = annotation
+        except UserError as error:
+            problems.append(f"{path.name} line {number}: {error}")
+    return annotations, problems
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """One annotation, its entities canonical; raises UserError telling what is wrong."""
+    try:
+        annotation = json.loads(line.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"invalid JSON at column {error.colno} ({error.msg})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 at byte {error.start + 1}") from error
+    if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), str):
+        raise UserError('needs an object with "id", the file name without its suffix')
+    captions = [annotation.get(caption, "") for caption in CAPTIONS]
+    names = annotation.get("entities")
+    if not all(isinstance(caption, str) for caption in captions):
+        raise UserError(f"{' and '.join(CAPTIONS)} must be text")
+    if names is None:
+        if not any(captions):
+            raise UserError(f"needs entities, or {' and '.join(CAPTIONS)}")
+        names = entities.extract(*captions)
+    elif not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError("entities must be a list of text")
+    vocabulary = entities.load_vocabulary()
+    names = list(dict.fromkeys(vocabulary.canonical(name) for name in names))
+    return {"id": annotation["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))
