@@ -44,6 +44,22 @@ def test_structure_prefers_the_sources_to_noise_and_has_finite_gradients_on_flat
     assert np.isfinite(jax.grad(losses.structure)(flat, flat, flat)).all()
 
 
+@pytest.mark.parametrize("name", ["gradient", "structure"])
+def test_detail_weighs_each_example_of_the_losses_of_detail(name):
+    one, two = images(seed=0), images(seed=1)
+    batch = [jnp.concatenate(pair) for pair in zip(one, two, strict=True)]
+    fused = 0.7 * batch[0] + 0.3 * jnp.roll(batch[1], 2, axis=1)
+
+    def loss(fused, visible, infrared, **detail):
+        return float(getattr(losses, name)(fused, visible, infrared, **detail))
+
+    each = [loss(fused[k : k + 1], batch[0][k : k + 1], batch[1][k : k + 1]) for k in range(2)]
+    assert min(each) > 0.0
+    assert loss(fused, *batch) == pytest.approx(sum(each) / 2, rel=1e-5)
+    weighed = loss(fused, *batch, detail=jnp.asarray([0.0, 0.5]))
+    assert weighed == pytest.approx(0.25 * each[1], rel=1e-5)
+
+
 def test_unlabelled_pairs_add_nothing_to_the_classification_loss():
     logits = jnp.asarray([[2.0, -1.0], [9.0, -9.0]])
     labels = jnp.asarray([[1.0, 0.0], [0.0, 1.0]])

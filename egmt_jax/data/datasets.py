@@ -3,7 +3,6 @@
 import pathlib
 
 import tensorflow_datasets as tfds
-
 from ml_collections import ConfigDict
 
 import tfds_builders

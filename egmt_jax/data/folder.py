@@ -88,7 +88,7 @@ class Folder:
         return {name: members for name, members in found.items() if members}
 
     def source(self, split: str, images: bool = True) -> Source:
-        """The records of a split, or of a sum such as "train+validation"; none if one is unknown."""
+        """The records of a split or a sum, "train+validation"; none if a part is unknown."""
         known = self.splits | {"all": self.pairs}
         names = split.split("+")
         members: tuple[pairs.Pair, ...] = ()
@@ -122,7 +122,7 @@ def open_folder(root: str | os.PathLike) -> Folder:
             problems += wrong
     annotations: dict[str, dict] = {}
     if (root / ANNOTATIONS).is_file():
-        stems = set(images.list_images(root / "vi")) | set(images.list_images(root / "ir"))
+        stems = {path.stem for folder in ("vi", "ir") for path in (root / folder).iterdir()}
         annotations, wrong = _read_annotations(root / ANNOTATIONS, stems)
         problems += wrong
     if problems:

@@ -40,7 +40,7 @@ def positive_weights(labels: np.ndarray, shares: np.ndarray | None = None) -> np
     shares = np.where(labels.any(axis=1), 1.0 if shares is None else shares, 0.0)
     positives = shares @ labels
     ratio = (shares.sum() - positives) / np.maximum(positives, 1e-6)
-    return np.clip(np.sqrt(ratio), 1.0, MOST_POSITIVE_WEIGHT).astype(np.float32)
+    return np.sqrt(np.clip(ratio, 1.0, MOST_POSITIVE_WEIGHT**2)).astype(np.float32)
 
 
 Draw = Callable[[EGMT, list[pipeline.Pair]], np.ndarray]

@@ -1,0 +1,33 @@
+"""Several sets at once, for weights of general use: rendered scenes and the real sets, by weight.
+
+    python launch.py --config=configs/all.py --config.data.manual_dir=DIR --workdir=runs/all
+
+Put the files of each set into its folder within DIR, as the other configs tell: DIR/roadscene,
+DIR/tno, DIR/msrs and, for low-resolution copies, DIR/msrs128; `entity_scenes` is rendered by the
+first run. A set that is not there is left out by a weight of 0, and M3FD, by default kept apart to
+judge the weights on unseen cameras, comes in by another:
+
+    --config.data.mixture.tno.weight=0 --config.data.mixture.m3fd.weight=1
+
+Evaluation and export take one set: --mode=evaluate --config.data.name=tno.
+"""
+
+from configs import base
+
+
+def get_config():
+    """The base model on a mixture; the weights are shares of each batch, in eighths."""
+    config = base.get_config()
+    config.data.name = "roadscene"
+    config.data.mixture = {
+        # Its masks teach what to do with an entity.
+        "entity_scenes": {"name": "entity_scenes/default", "weight": 2.0},
+        "roadscene": {"name": "roadscene", "weight": 2.5},
+        "tno": {"name": "tno", "weight": 0.5},
+        "msrs": {"name": "msrs/full", "weight": 1.0},
+        # 128x96 pixels: for entities and tone, not for edges.
+        "msrs_small": {"name": "msrs/small", "weight": 2.0, "whole": 1.0, "detail": 0.0},
+        "m3fd": {"name": "m3fd/fusion", "weight": 0.0},
+    }
+    config.optimizer.steps = 20000
+    return config

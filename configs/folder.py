@@ -1,0 +1,27 @@
+"""Anybody's own pairs, without a builder and without labels.
+
+    python launch.py --config=configs/folder.py --config.data.root=DIR --workdir=runs/own
+
+Put visible pictures into DIR/vi/ and infrared ones into DIR/ir/: registered, of one size and equal
+file names, 8 bits a channel (PNG, JPEG, BMP, TIFF or WebP). All are checked before training; what
+is wrong is listed. In order of name the last tenth is the test split, the tenth before it
+validates, and the rest trains; --config.data.train_split=all trains on everything.
+
+Entities are optional: DIR/annotations.jsonl with a line per pair, either
+
+    {"id": "0001", "entities": ["person", "car"]}
+    {"id": "0001", "caption_visible": "A man beside a car.", "caption_infrared": "A warm man."}
+
+`egmt annotate --visible DIR/vi --infrared DIR/ir --out DIR/annotations.jsonl` writes such a file.
+Without it the model learns to fuse, but neither to name entities nor to be guided by them.
+"""
+
+from configs import base
+
+
+def get_config():
+    """The base model on a folder."""
+    config = base.get_config()
+    config.data.name = "folder"
+    config.optimizer.steps = 4000
+    return config

@@ -1,0 +1,19 @@
+"""M3FD, the paper's own command: its 300 fusion pairs, seven tenths of which train.
+
+    python launch.py --config=configs/m3fd.py --config.data.manual_dir=DIR --workdir=runs/m3fd
+
+Put `M3FD_Fusion/` with `Ir/` and `Vis/` into DIR, from https://github.com/JinyuanLiu-CV/TarDAL, or
+`ir/` and `vi/` into DIR/m3fd/; tfds_builders/m3fd/README.md tells splits and counts. The first run
+checks and packs the pairs. --config.data.name=m3fd/detection trains on the 4200 pairs with boxes,
+from `M3FD_Detection/`. Without manual_dir the folder is TFDS's own, which the error names.
+"""
+
+from configs import base
+
+
+def get_config():
+    """The base model on M3FD."""
+    config = base.get_config()
+    config.data.name = "m3fd/fusion"
+    config.optimizer.steps = 4000
+    return config

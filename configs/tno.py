@@ -1,0 +1,19 @@
+"""TNO pairs, the few outside the 25 shared test pairs: to refine a model or to try one.
+
+    python launch.py --config=configs/tno.py --config.data.manual_dir=DIR --workdir=runs/tno
+
+Put folders `ir/` and `vi/` with equal file names into DIR/tno/; the collection is published at
+https://doi.org/10.6084/m9.figshare.1008029, and tfds_builders/tno/README.md tells its splits and
+the names of the pairs. The first run checks and packs them. Without manual_dir the folder is TFDS's
+own, which the error names.
+"""
+
+from configs import base
+
+
+def get_config():
+    """The base model on TNO; few steps, since a few dozen pairs are soon learnt by heart."""
+    config = base.get_config()
+    config.data.name = "tno"
+    config.optimizer.steps = 2000
+    return config

@@ -1,0 +1,225 @@
+"""Mixtures: shares of each set, labels counted as they are drawn, entries checked."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from configs import base
+from egmt_jax.data import images, mixtures, pipeline
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.errors import UserError
+from egmt_jax.testing import made_up_pair
+from egmt_jax.training.loop import positive_weights
+
+VOCABULARY = load_vocabulary()
+ROOT = pathlib.Path(__file__).parents[2]
+
+DIGESTS = """
+import hashlib, sys
+from absl import flags
+import numpy as np
+from configs import base
+from egmt_jax.data import mixtures, pipeline
+from egmt_jax.entities import load_vocabulary
+
+if __name__ == "__main__":
+    flags.FLAGS(sys.argv[:1])  # grain's worker processes read flags
+    config = base.get_config()
+    config.data.update(name="folder", root=sys.argv[1], crop=16)
+    mixture = mixtures.open_mixture(config.data)
+    parts = mixtures.training_parts(mixture, config.data, load_vocabulary())
+    for workers in (0, 2):
+        batches = iter(pipeline.training_batches(parts, 4, 3, workers))
+        digest = hashlib.sha256()
+        for _ in range(5):
+            batch = next(batches)
+            for name in sorted(batch):
+                digest.update(np.ascontiguousarray(batch[name]).tobytes())
+        print(digest.hexdigest())
+"""
+
+
+def folder_of(root, count, prefix="p", level=None):
+    for number in range(count):
+        visible, infrared = made_up_pair(24, 30, number)
+        if level is not None:
+            visible[:], infrared[:] = level, level
+        images.write_png(root / "vi" / f"{prefix}{number}.png", visible)
+        images.write_png(root / "ir" / f"{prefix}{number}.png", infrared)
+    return root
+
+
+def records(count, level):
+    image = np.full((24, 30, 3), level, np.uint8)
+    return [
+        {"id": b"%d" % k, "visible": image, "infrared": image[..., :1], "entities": [b"person"]}
+        for k in range(count)
+    ]
+
+
+def parts():
+    def part(count, level, weight, detail):
+        transform = pipeline.CropAndAugment(16, 0.5, 0.0, VOCABULARY, detail)
+        return pipeline.Part(records(count, level), transform, weight)
+
+    return [part(3, 50, 1.0, 1.0), part(40, 100, 3.0, 0.0), part(7, 200, 4.0, 0.5)]
+
+
+def first(batches, count):
+    iterator = iter(batches)
+    return [next(iterator) for _ in range(count)]
+
+
+def test_each_set_gives_its_share_of_every_batch_with_its_own_detail():
+    for batch in first(pipeline.training_batches(parts(), 16, 0), 4):
+        levels = np.rint(255 * batch["visible"].mean(axis=(1, 2, 3))).astype(int)
+        assert [np.sum(levels == level) for level in (50, 100, 200)] == [2, 6, 8]
+        expected = {50: 1.0, 100: 0.0, 200: 0.5}
+        assert batch["detail"].tolist() == [expected[level] for level in levels]
+        assert batch["detail"].dtype == np.float32
+
+
+def test_a_mixture_of_one_is_that_set():
+    one = first(pipeline.training_batches(parts()[1:2], 4, 0), 10)
+    seen = np.concatenate([batch["visible"].mean(axis=(1, 2, 3)) for batch in one])
+    np.testing.assert_allclose(seen, 100 / 255, rtol=1e-5)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_shares_of_processes_together_are_the_batches_of_one(processes):
+    data = [
+        pipeline.Part(
+            [dict(r, visible=v, infrared=i) for r, (v, i) in zip(part.source, pairs, strict=True)],
+            part.transform,
+            part.weight,
+        )
+        for part in parts()
+        for pairs in [[made_up_pair(24, 30, k) for k in range(len(part.source))]]
+    ]
+    whole = first(pipeline.training_batches(data, 8, 5), 3)
+    shares = [
+        first(pipeline.training_batches(data, 8, 5, share=(process, processes)), 3)
+        for process in range(processes)
+    ]
+    for batch, *split in zip(whole, *shares, strict=True):
+        for name, expected in batch.items():
+            together = np.concatenate([share[name] for share in split])
+            np.testing.assert_array_equal(together, expected, name)
+    with pytest.raises(UserError, match=r"data\.batch_size=8 must be a multiple of 3"):
+        pipeline.training_batches(data, 8, 5, share=(0, 3))
+
+
+def test_worker_processes_change_no_batch(tmp_path):
+    folder_of(tmp_path / "pairs", 5)
+    script = tmp_path / "digests.py"
+    script.write_text(DIGESTS)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "pairs")],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    in_threads, in_processes = done.stdout.split()[-2:]
+    assert in_threads == in_processes
+    assert len(in_threads) == 64
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of four pairs, two of them labelled, and a small rendered set."""
+    folder_of(tmp_path / "own", 4)
+    (tmp_path / "own" / "annotations.jsonl").write_text(
+        '{"id": "p0", "entities": ["person"]}\n{"id": "p1", "entities": ["person", "car"]}'
+    )
+    data = base.get_config().data
+    data.update(root=str(tmp_path / "own"), data_dir=str(tmp_path / "tfds"), crop=32)
+    return data
+
+
+def test_labels_are_counted_as_they_are_drawn(data):
+    data.mixture = {
+        "own": {"name": "folder", "weight": 3.0},
+        "scenes": {"name": "entity_scenes/tiny", "weight": 1.0, "whole": 1.0, "detail": 0.0},
+        "absent": {"name": "m3fd", "weight": 0.0},
+    }
+    mixture = mixtures.open_mixture(data)
+    assert [(part.weight, part.whole, part.detail) for part in mixture] == [
+        (3.0, data.whole, 1.0),
+        (1.0, 1.0, 0.0),
+    ]
+    labels, shares = mixtures.read_labels(mixture, "train", VOCABULARY)
+    assert labels[:4].sum(axis=1).tolist() == [1.0, 2.0, 0.0, 0.0]
+    assert shares.mean() == pytest.approx(1.0)
+    assert shares[:4].sum() / shares.sum() == pytest.approx(0.75)
+    built = mixtures.training_parts(mixture, data, VOCABULARY)
+    assert [part.transform.detail for part in built] == [1.0, 0.0]
+    assert [part.weight for part in built] == [3.0, 1.0]
+
+
+def test_weights_of_labels_follow_the_shares_of_the_mixture():
+    labels = np.zeros((4, 2), np.float32)
+    labels[:, 0] = 1.0
+    labels[0, 1] = 1.0
+    np.testing.assert_allclose(positive_weights(labels, np.ones(4)), [1.0, np.sqrt(3.0)])
+    # Drawn as often as the other three together: as many negatives as positives.
+    shares = np.array([2.0, 2 / 3, 2 / 3, 2 / 3])
+    np.testing.assert_allclose(positive_weights(labels, shares), [1.0, 1.0])
+
+
+def test_samples_come_from_the_sets_that_hold_pairs_out(data):
+    data.mixture = {
+        "own": {"name": "folder", "weight": 1.0},
+        "scenes": {"name": "entity_scenes/tiny", "weight": 1.0},
+    }
+    mixture = mixtures.open_mixture(data)
+    assert len(mixtures.sample_pairs(mixture, "validation", 4)) == 4
+    assert mixtures.sample_pairs(mixture[:1], "validation", 4) == []
+    names = {pair.id for pair in mixtures.sample_pairs(mixture, "train", 4)}
+    assert len(names & {"p0", "p1", "p2", "p3"}) == 2
+
+
+def test_wrong_entries_are_all_named(data):
+    data.mixture = {
+        "a": {"name": "folder", "weight": -1.0, "detail": 2.0},
+        "b": {"weight": float("nan")},
+        "c": {"name": "folder", "weight": 1.0, "shuffle": True},
+    }
+    with pytest.raises(UserError) as error:
+        mixtures.open_mixture(data)
+    for part in (
+        "data.mixture.a.weight=-1.0 must be 0 or more",
+        "data.mixture.a.detail=2.0 must be 0 to 1",
+        "data.mixture.b.name is missing",
+        "data.mixture.b.weight=nan must be 0 or more",
+        "data.mixture.c.shuffle: known are name, weight, whole, detail",
+    ):
+        assert part in str(error.value)
+    data.mixture = {}
+    data.name, data.whole = "folder", 7.0
+    with pytest.raises(UserError, match=r"^data\.whole=7\.0 must be 0 to 1$"):
+        mixtures.open_mixture(data)
+
+
+def test_a_mixture_of_nothing_is_refused(data):
+    data.mixture = {"own": {"name": "folder", "weight": 0.0}}
+    with pytest.raises(UserError, match="every weight is 0"):
+        mixtures.open_mixture(data)
+
+
+def test_all_missing_sets_are_named_at_once(data, tmp_path):
+    data.mixture = {name: {"name": name, "weight": 1.0} for name in ("m3fd", "tno", "folder")}
+    data.update(manual_dir=str(tmp_path / "nowhere"), root="")
+    with pytest.raises(UserError) as error:
+        mixtures.open_mixture(data)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("data.root is empty; set it to a folder")
+    assert "M3FD_Fusion.zip" in lines[1]
+    assert "Put folders `ir/` and `vi/`" in lines[2]
