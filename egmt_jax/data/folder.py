@@ -185,5 +185,10 @@ def _parse(line: bytes) -> dict[str, Any]:
     elif not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError("entities must be a list of text")
     vocabulary = entities.load_vocabulary()
+    unknown = [
+        f"{n!r} (nearest: {', '.join(vocabulary.nearest(n))})" for n in names if n not in vocabulary
+    ]
+    if unknown:
+        raise UserError(f"entities outside the vocabulary: {', '.join(unknown)}")
     names = list(dict.fromkeys(vocabulary.canonical(name) for name in names))
     return {"id": annotation["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))

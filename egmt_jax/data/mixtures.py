@@ -61,7 +61,7 @@ def open_mixture(data: ConfigDict) -> list[Component]:
             continue
         mixture.append(Component(data_set, entry["weight"], entry["whole"], entry["detail"]))
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError("\n".join(dict.fromkeys(problems)))
     return mixture
 
 
