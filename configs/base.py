@@ -51,6 +51,7 @@ def get_config() -> ConfigDict:
             "text_features": "minilm",
             "guidance": {
                 "boost": 0.25,
+                "emphasis": 4.0,
                 "sharpen": 1.0,
                 "self_guided": 0.3,
                 "unguided": 0.15,

@@ -39,24 +39,47 @@ def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"
     )
 
 
-def intensity(fused: Array, target: Array) -> Array:
-    """Mean absolute difference from the intensity target."""
-    return jnp.mean(jnp.abs(fused - target))
+def intensity(
+    fused: Array, target: Array, masks: Float[Array, "b h w n"], emphasis: float
+) -> Array:
+    """Mean absolute difference from the intensity target, guided things counting for more.
+
+    Args:
+      fused: the fused picture.
+      target: see `intensity_target`.
+      masks: of the things that guide, in [0, 1].
+      emphasis: extra weight of a guided thing, which counts as if it covered a twentieth of the
+        picture (up to five times its size): what entities are good for lies in few pixels.
+    """
+    area = jnp.mean(masks, axis=(1, 2), keepdims=True)
+    weight = jnp.sum(masks * (0.05 / jnp.maximum(area, 0.01)), axis=-1, keepdims=True)
+    return jnp.mean((1.0 + emphasis * weight) * jnp.abs(fused - target))
 
 
 def gradient(
     fused: Array,
     visible: Array,
     infrared: Array,
+    target: Array,
     sharpen: float = 1.0,
     detail: Float[Array, " b"] | float = 1.0,
 ) -> Array:
-    """| |grad F| - s max(|grad V|, |grad I|) |: the stronger edge of the two sources, times s.
+    """| |grad F| - max(s |grad V|, s |grad I|, |grad T|) |: the strongest edge at each pixel.
 
-    `detail` weighs each example: 0 for sources whose resolution is too low to learn edges from.
+    The edges of the intensity target T are among them: guided things stand out of their surround
+    by stronger edges than either source has.
+
+    Args:
+      fused: the fused picture.
+      visible: luma.
+      infrared: infrared.
+      target: T, see `intensity_target`.
+      sharpen: s.
+      detail: weighs each example: 0 for sources whose resolution is too low to learn edges from.
     """
-    target = jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
-    difference = jnp.abs(gradient_magnitude(fused) - sharpen * target)
+    edges = sharpen * jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
+    edges = jnp.maximum(edges, gradient_magnitude(target))
+    difference = jnp.abs(gradient_magnitude(fused) - edges)
     return jnp.mean(detail * jnp.mean(difference, axis=(1, 2, 3)))
 
 
@@ -120,11 +143,11 @@ def intensity_target(
 ) -> Array:
     """What the fused intensity should be: the brighter source, but guided entities stand out.
 
-    Inside the mask of an entity the target is the more salient source, the one in which the entity
-    differs more from its surround, carried over to the surround's level in the picture:
-    surround of max(V, I) + (1 + boost) (source - the source's own surround). What is dark in its
-    salient source so becomes dark, where the maximum would drown it. Entities that cover much of
-    the picture are left to the plain target, see `FADING_AREA`.
+    Inside the mask of an entity the target is its most salient image, the one of V, I and
+    max(V, I) in which it differs most from its surround, carried over to the surround's level in
+    the picture: surround of max(V, I) + (1 + boost) (image - the image's own surround). What is
+    dark in its salient image so becomes dark, where the maximum would drown it. Entities that cover
+    much of the picture are left to the plain target, see `FADING_AREA`.
 
     Args:
       visible: luma.
@@ -147,16 +170,13 @@ def intensity_target(
         return jnp.einsum("bhwn,bhwc->bnc", weights, images) / jnp.maximum(area, 1e-3)
 
     outside = mean_in(around)
-    contrast = jnp.abs(mean_in(masks) - outside)
-    from_visible = (contrast[..., 0] > contrast[..., 1]).astype(jnp.float32)
-    # target = level + (1 + boost) source, level and choice of source per entity, mixed by the masks
-    level_visible = outside[..., 2] - (1.0 + boost) * outside[..., 0]
-    level_infrared = outside[..., 2] - (1.0 + boost) * outside[..., 1]
-    level = from_visible * level_visible + (1.0 - from_visible) * level_infrared
-    share = jnp.einsum("bhwn,bnm->bhwm", masks, jnp.stack([from_visible, level], axis=-1))
+    # One of the three images per entity, the plain target among them.
+    salient = jax.nn.one_hot(jnp.argmax(jnp.abs(mean_in(masks) - outside), axis=-1), 3)
+    level = outside[..., 2] - (1.0 + boost) * jnp.sum(salient * outside, axis=-1)
+    shares = jnp.einsum("bhwn,bnc->bhwc", masks, salient)
+    guided = (1.0 + boost) * jnp.sum(shares * images, axis=-1, keepdims=True)
+    guided += jnp.einsum("bhwn,bn->bhw", masks, level)[..., None]
     covered = jnp.sum(masks, axis=-1, keepdims=True)
-    source = share[..., :1] * visible + (covered - share[..., :1]) * infrared
-    guided = (1.0 + boost) * source + share[..., 1:]
     return jnp.clip((1.0 - covered) * plain + guided, 0.0, 1.0)
 
 

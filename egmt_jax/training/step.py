@@ -38,6 +38,7 @@ class Objective:
         localisation.
       sharpen: factor on the stronger source gradient in the gradient loss.
       boost: extra contrast of guided entities, see `losses.intensity_target`.
+      emphasis: extra weight of their pixels, see `losses.intensity`.
       self_guided: share of examples guided by the classifier's own probabilities.
       unguided: share of examples without guidance.
       keep: probability that an entity of the pair is among those given, for the other examples.
@@ -47,6 +48,7 @@ class Objective:
     weights: dict[str, float]
     sharpen: float
     boost: float
+    emphasis: float
     self_guided: float
     unguided: float
     keep: float
@@ -135,8 +137,8 @@ def loss_terms(
         batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], seen.shape[1]
     )
     terms = {
-        "intensity": losses.intensity(fused, target),
-        "gradient": losses.gradient(fused, visible, infrared, aim.sharpen, batch["detail"]),
+        "intensity": losses.intensity(fused, target, masks, aim.emphasis),
+        "gradient": losses.gradient(fused, visible, infrared, target, aim.sharpen, batch["detail"]),
         "structure": losses.structure(fused, visible, infrared, batch["detail"]),
         "classification": losses.classification(
             visual.entity_logits, batch["labels"], batch["labelled"], positive_weight
