@@ -22,17 +22,28 @@ def test_gradient_magnitude_of_a_ramp_is_its_slope_everywhere_inside():
 
 def test_a_picture_that_is_both_sources_has_no_loss():
     visible, _ = images()
-    assert float(losses.intensity(visible, visible)) == 0.0
-    assert float(losses.gradient(visible, visible, visible)) == 0.0
+    nothing = jnp.zeros_like(visible)
+    assert float(losses.intensity(visible, visible, nothing, 4.0)) == 0.0
+    assert float(losses.gradient(visible, visible, visible, visible)) == 0.0
     assert float(losses.structure(visible, visible, visible)) == pytest.approx(0.0, abs=1e-5)
 
 
-def test_the_stronger_edge_of_the_two_sources_is_the_gradient_target():
+def test_the_strongest_edge_of_sources_and_target_is_the_gradient_target():
     visible, infrared = images()
     flat = jnp.full_like(visible, 0.5)
-    assert float(losses.gradient(visible, visible, flat)) == 0.0
-    assert float(losses.gradient(infrared, flat, infrared)) == 0.0
-    assert float(losses.gradient(flat, visible, flat)) > 0.0
+    assert float(losses.gradient(visible, visible, flat, flat)) == 0.0
+    assert float(losses.gradient(infrared, flat, infrared, flat)) == 0.0
+    assert float(losses.gradient(infrared, flat, flat, infrared)) == 0.0
+    assert float(losses.gradient(flat, visible, flat, flat)) > 0.0
+
+
+def test_an_error_inside_a_guided_thing_costs_more_than_one_beside_it():
+    mask = jnp.asarray(square())
+    target = jnp.full_like(mask, 0.5)
+    inside, beside = target + 0.1 * mask, target + 0.1 * jnp.roll(mask, 20, axis=1)
+    plain = losses.intensity(beside, target, mask, 4.0)
+    assert float(losses.intensity(inside, target, mask, 4.0)) > 2.0 * float(plain)
+    assert float(losses.intensity(inside, target, mask, 0.0)) == pytest.approx(float(plain))
 
 
 def test_structure_prefers_the_sources_to_noise_and_has_finite_gradients_on_flat_images():
