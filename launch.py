@@ -5,8 +5,13 @@
 
 Fields of the config can be set on the command line: --config.optimizer.steps=4000. A run that was
 interrupted resumes when the same command is given again.
+
+On Slurm and TPU machines the processes of a run find each other. Elsewhere start one per machine:
+
+    python launch.py ... --coordinator=HOST:PORT --processes=2 --process_id=0    # and 1
 """
 
+import pathlib
 import sys
 
 from absl import app, flags, logging
@@ -23,6 +28,11 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode", "train", MODES, "train (resumes), evaluate (tables), or export (pictures)."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "Training on several machines: host:port of the first process."
+)
+_PROCESSES = flags.DEFINE_integer("processes", None, "How many processes train together.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "The number of this one, from 0.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -31,20 +41,32 @@ def main(arguments: list[str]) -> None:
     if len(arguments) > 1:
         sys.exit(f"launch.py: {arguments[1]!r} is not a flag; see launch.py --help")
     from egmt_jax.errors import UserError
-    from egmt_jax.inference import sheets, splits
+    from egmt_jax.inference import sheets, splits, validation
     from egmt_jax.training.loop import train
+    from egmt_jax.training.processes import start_processes
 
     logging.set_verbosity(logging.WARNING)  # Orbax and TFDS tell every file they touch
     config, workdir = _CONFIG.value, _WORKDIR.value
+    keep_compiled(workdir)
     try:
         if _MODE.value == "train":
-            train(config, workdir, draw=sheets.sample_sheet)
+            start_processes(_COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value)
+            train(config, workdir, sheets.sample_sheet, validation.evaluator(config))
         elif _MODE.value == "evaluate":
             print(splits.evaluate(config, workdir))
         else:
             print(f"contact sheet: {splits.export(config, workdir)}")
     except (UserError, FloatingPointError) as error:
         sys.exit(f"launch.py: {error}")
+
+
+def keep_compiled(workdir: str) -> None:
+    """Keeps compiled programs under the workdir, for the next start, if nothing else is set."""
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:
+        folder = pathlib.Path(workdir).absolute() / "compilation_cache"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def parse(arguments: list[str]) -> list[str]:

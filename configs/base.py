@@ -50,6 +50,8 @@ def get_config() -> ConfigDict:
             },
             "text_features": "minilm",
             "guidance": {
+                # Whose entities guide: own, shuffled (another pair's) or sentence (the caption).
+                "given": "own",
                 "boost": 0.25,
                 "emphasis": 4.0,
                 "sharpen": 1.0,
@@ -71,10 +73,29 @@ def get_config() -> ConfigDict:
                 "steps": 8000,
                 "weight_decay": 1e-4,
                 "clip": 1.0,
+                # Factors on the learning rate by module: {"classifier": 0.1}; 0 freezes.
+                "module_rates": {},
+                # Decay of a moving average of the parameters, which is then used; 0: none.
+                "ema": 0.0,
+                # Parts a batch is computed in, one after the other, to save memory.
+                "accumulate": 1,
             },
+            "classifier": {"label_smoothing": 0.0},
             # data=-1: all devices that mesh.model leaves.
             "mesh": {"data": -1, "model": 1},
             "checkpoint": {"every": 500, "keep": 2},
             "log": {"every": 50, "pictures_every": 1000},
+            "evaluation": {
+                # Steps between evaluations on the validation split; 0: none.
+                "every": 2000,
+                # The best model by this metric is kept beside the last.
+                "metric": "VIF",
+                # How many pairs of the split, spread over it.
+                "most": 50,
+                # What guides: probabilities (the classifier's), own, shuffled or sentence.
+                "given": "probabilities",
+            },
+            # Writes a trace of a few steps, for TensorBoard or Perfetto.
+            "profile": False,
         }
     )

@@ -102,6 +102,7 @@ def classification(
     labels: Float[Array, "b k"],
     labelled: Bool[Array, " b"],
     positive_weight: Float[Array, " k"],
+    smoothing: float = 0.0,
 ) -> Array:
     """Binary cross-entropy, summed over entities / K, over the labelled pairs of the batch.
 
@@ -110,8 +111,10 @@ def classification(
       labels: 1 where the entity is in the pair.
       labelled: pairs whose labels are known; the others count for nothing.
       positive_weight: weight of a positive label of each entity, for the long tail.
+      smoothing: labels aim at smoothing / 2 and 1 - smoothing / 2 instead of 0 and 1.
     """
-    loss = optax.sigmoid_binary_cross_entropy(logits, labels)
+    targets = labels * (1.0 - smoothing) + 0.5 * smoothing
+    loss = optax.sigmoid_binary_cross_entropy(logits, targets)
     loss = jnp.mean(loss * jnp.where(labels > 0.0, positive_weight[None], 1.0), axis=1)
     return _mean_over(loss, labelled)
 

@@ -192,10 +192,10 @@ def training_batches(
         per process, in order.
 
     Returns:
-      An iterable of batches: `visible`, `infrared` float32 [B, S, S, 1] in [0, 1]; `entity_ids` int32 [B, 8], padded with -1; `labels` float32
-      [B, K]; `labelled` bool [B]; `masks` float32 [B, S, S, 8] of the entities and `masked` bool
-      [B], whether they are known; `detail` float32 [B], the weight of each example in the losses
-      of gradient and structure.
+      An iterable of batches: `visible`, `infrared` float32 [B, S, S, 1] in [0, 1]; `entity_ids`
+      int32 [B, 8], padded with -1; `labels` float32 [B, K]; `labelled` bool [B]; `masks` float32
+      [B, S, S, 8] of the entities and `masked` bool [B], whether they are known; `detail` float32
+      [B], the weight of each example in the losses of gradient and structure.
     """
     process, processes = share or (jax.process_index(), jax.process_count())
     data = batches_of_process(parts, batch_size, seed, process, processes)[start:]

@@ -1,23 +1,35 @@
-"""Orbax checkpoints: the training state, the data iterator and the config; and models read back."""
+"""Orbax checkpoints: training state, position in the data and config; and models read back."""
 
 import json
 import os
 import pathlib
 from typing import Any
 
-import grain.python as grain
 import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from flax import nnx
 from ml_collections import ConfigDict
 
 from egmt_jax.errors import UserError
 from egmt_jax.models import EGMT
+from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
 
-FOLDER = "checkpoints"
+FOLDER, BEST, UNREADABLE = "checkpoints", "best", "unreadable_checkpoints"
+
+SAME = (
+    "model",
+    "text_features",
+    "seed",
+    "data.batch_size",
+    "data.crop",
+    "optimizer.ema",
+    "optimizer.clip",
+)
+"""Fields of the config that a resumed run must share with the one it goes on from."""
 
 
 def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
@@ -40,95 +52,156 @@ def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
 
 
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of one run: the last ones, and the best model by a metric.
+
+    One that cannot be read is moved to `unreadable_checkpoints/` with a warning, and the one before
+    it counts as the newest.
 
     Args:
       workdir: of the run.
-      every: steps between checkpoints.
       keep: how many of the newest stay.
+      config: of the run; saved with each.
+      vocabulary: names of the entities; likewise.
+      constants: the model's variables that are not trained; likewise.
     """
 
-    def __init__(self, workdir: pathlib.Path, every: int, keep: int):
-        policies = ocp.checkpoint_managers
-        self.manager = ocp.CheckpointManager(
-            workdir.absolute() / FOLDER,
-            options=ocp.CheckpointManagerOptions(
-                save_decision_policy=policies.FixedIntervalPolicy(every),
-                preservation_policy=policies.LatestN(keep),
-                create=True,
-            ),
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        keep: int,
+        config: ConfigDict,
+        vocabulary: tuple[str, ...],
+        constants: dict[str, Any],
+    ):
+        workdir = workdir.absolute()
+        if is_first():
+            _set_aside_unreadable(workdir)
+        wait_for_all("unreadable checkpoints set aside")
+        self._manager, self._best = (
+            ocp.CheckpointManager(
+                workdir / folder,
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=ocp.checkpoint_managers.LatestN(count),
+                    create=True,
+                    cleanup_tmp_directories=True,
+                ),
+            )
+            for folder, count in ((FOLDER, keep), (BEST, 1))
         )
+        self._constants = constants
+        self._about = {
+            "config": json.loads(config.to_json()),
+            "vocabulary": list(vocabulary),
+            "text_dimension": constants["text_features"].shape[1],
+        }
+        self.best_value: float | None = None
+        """The metric of the best model, as it was given to `save_best`."""
+        best = self._best.latest_step()
+        if best is not None:
+            saved = self._best.restore(best, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
+            self.best_value = saved["config"]["value"]
 
     @property
     def latest(self) -> int | None:
         """Step of the newest complete checkpoint."""
-        return self.manager.latest_step()
+        return self._manager.latest_step()
 
-    def save(
-        self,
-        state: TrainState,
-        constants: dict[str, Any],
-        config: ConfigDict,
-        vocabulary: tuple[str, ...],
-        iterator,
-        force: bool = False,
-    ) -> None:
-        """Saves if the step is due, or with `force`; returns before the files are written."""
-        step = int(state.step)
-        if step == self.latest or not (force or self.manager.should_save(step)):
-            return
-        self.manager.save(
-            step,
-            args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.params),
-                optimizer=ocp.args.StandardSave(state.optimizer),
-                constants=ocp.args.StandardSave(constants),
-                config=ocp.args.JsonSave(
-                    {
-                        "config": json.loads(config.to_json()),
-                        "vocabulary": list(vocabulary),
-                        "text_dimension": constants["text_features"].shape[1],
-                    }
-                ),
-                data=grain.PyGrainCheckpointSave(iterator),
-            ),
-            force=True,
-        )
-
-    def restore(self, state: TrainState, config: ConfigDict, iterator) -> TrainState:
-        """The newest checkpoint, in the shapes and shardings of `state`; the iterator is moved too.
+    def save(self, state: TrainState, step: int) -> None:
+        """Saves after `step` steps; returns before the files are written.
 
         Raises:
-          UserError: the checkpoint is of another model.
+          UserError: this or an earlier checkpoint cannot be written.
+        """
+        if step == self.latest:
+            return
+        items = {
+            "optimizer": ocp.args.StandardSave(state.optimizer),
+            # Order and content of batches follow from the config: their number is the position.
+            "data": ocp.args.JsonSave({"batches": step}),
+        }
+        self._write(self._manager, step, state, self._about, items)
+
+    def save_best(self, state: TrainState, step: int, value: float) -> None:
+        """Saves the model alone, in place of the best one until now.
+
+        Args:
+          state: gives the parameters.
+          step: steps done.
+          value: of the metric.
+
+        Raises:
+          UserError: this or an earlier checkpoint cannot be written.
+        """
+        if step in self._best.all_steps():
+            return
+        self._write(self._best, step, state, self._about | {"value": value}, {})
+        self.best_value = value
+
+    def _write(self, manager, step, state, about, items):
+        items = items | {
+            "params": ocp.args.StandardSave(state.params),
+            "constants": ocp.args.StandardSave(self._constants),
+            "config": ocp.args.JsonSave(about),
+        }
+        if state.ema is not None:
+            items["ema"] = ocp.args.StandardSave(state.ema)
+        try:
+            manager.save(step, args=ocp.args.Composite(**items), force=True)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def restore(self, state: TrainState, config: ConfigDict) -> tuple[TrainState, int]:
+        """The newest checkpoint.
+
+        Args:
+          state: gives shapes and shardings.
+          config: of this run.
+
+        Returns:
+          The state, and how many batches it has seen.
+
+        Raises:
+          UserError: the checkpoint is of another model or of other data.
         """
         step = self.latest
-        saved = self.manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
-        saved = saved["config"]["config"]
-        for name in ("model", "text_features", "data.batch_size", "seed"):
-            mine, theirs = config, saved
-            for part in name.split("."):
-                mine, theirs = mine[part], theirs[part]
-            mine = mine.to_dict() if isinstance(mine, ConfigDict) else mine
-            if mine != theirs:
-                raise UserError(
-                    f"{self.manager.directory}: its run has {name}={theirs}, this config {mine}; "
-                    "resume with the same value or choose another --workdir"
-                )
-        restored = self.manager.restore(
+        saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
+        _check_same(saved["config"]["config"], config, self._manager.directory)
+        parts = {"params": state.params, "optimizer": state.optimizer}
+        if state.ema is not None:
+            parts["ema"] = state.ema
+        restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
-                params=ocp.args.StandardRestore(_abstract(state.params)),
-                optimizer=ocp.args.StandardRestore(_abstract(state.optimizer)),
-                data=grain.PyGrainCheckpointRestore(iterator),
+                data=ocp.args.JsonRestore(),
+                **{name: ocp.args.StandardRestore(_abstract(part)) for name, part in parts.items()},
             ),
         )
-        count = jax.device_put(jnp.asarray(step, jnp.int32), state.step.sharding)
-        return TrainState(count, restored["params"], restored["optimizer"])
+        count = jax.device_put(np.asarray(step, np.int32), state.step.sharding)
+        state = TrainState(count, **{name: restored[name] for name in parts})
+        return state, restored["data"]["batches"]
 
     def finish(self) -> None:
-        """Waits until everything is on disk."""
-        self.manager.wait_until_finished()
-        self.manager.close()
+        """Waits until everything is on disk.
+
+        Raises:
+          UserError: a checkpoint cannot be written.
+        """
+        try:
+            for manager in (self._manager, self._best):
+                manager.wait_until_finished()
+                manager.check_for_errors()
+        except Exception as error:
+            raise self._failure(error) from error
+        for manager in (self._manager, self._best):
+            manager.close()
+
+    def _failure(self, error: Exception) -> UserError:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        whole = sorted(_steps(self._manager.directory))
+        return UserError(
+            f"{self._manager.directory}: a checkpoint cannot be written ({reason[:300]}); make "
+            f"room and run again. Whole are those of the steps {whole}"
+        )
 
 
 def _abstract(tree):
@@ -137,40 +210,121 @@ def _abstract(tree):
     )
 
 
-def load_model(workdir: str | os.PathLike) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
-    """The model of the newest checkpoint of a run, on the default device.
+def _check_same(saved: dict[str, Any], config: ConfigDict, where) -> None:
+    """Raises UserError where a resumed run has another value of what must not change."""
+    for name in SAME:
+        mine, theirs = config.to_dict(), saved
+        for part in name.split("."):
+            mine, theirs = mine[part], theirs.get(part)
+        if mine != theirs:
+            raise UserError(
+                f"{where}: its run has {name}={theirs}, this config {mine}; "
+                "resume with the same value or choose another --workdir"
+            )
+
+
+def _steps(folder: pathlib.Path) -> list[int]:
+    """Steps of the complete checkpoints in a folder; unfinished ones have other names."""
+    return [int(path.name) for path in pathlib.Path(folder).glob("[0-9]*") if path.name.isdigit()]
+
+
+def _set_aside_unreadable(workdir: pathlib.Path) -> None:
+    """Moves checkpoints away, from the newest on, until one can be read to its last byte."""
+    for folder in (FOLDER, BEST):
+        for step in sorted(_steps(workdir / folder), reverse=True):
+            path = workdir / folder / str(step)
+            try:
+                _read_through(path)
+                break
+            except Exception as error:
+                aside = workdir / UNREADABLE / f"{folder}-{step}-{os.getpid()}"
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                logging.warning(
+                    "%s cannot be read (%s): moved to %s; the one before it is used",
+                    path,
+                    reason[:200],
+                    aside,
+                )
+                aside.parent.mkdir(exist_ok=True)
+                path.rename(aside)
+
+
+def _read_through(path: pathlib.Path) -> None:
+    """Reads every array of a checkpoint; raises whatever goes wrong."""
+    items = [item.name for item in path.iterdir() if item.is_dir()]
+    if not {"config", "constants", "params"} <= set(items):
+        raise FileNotFoundError(f"it has only {sorted(items)}")
+    for name in items:
+        if name in ("config", "data"):
+            _read_json(path / name)
+        else:
+            _read_arrays(path / name)
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    return ocp.JsonCheckpointHandler().restore(path, args=ocp.args.JsonRestore())
+
+
+def _read_arrays(path: pathlib.Path, template: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A tree of a checkpoint as NumPy arrays, read by this process alone.
+
+    Args:
+      path: of the tree.
+      template: gives its structure; as it was saved by default, but with text for every key.
+    """
+    handler = ocp.PyTreeCheckpointHandler()
+    tree = handler.metadata(path).tree if template is None else template
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+    return handler.restore(path, args=ocp.args.PyTreeRestore(item=template, restore_args=as_numpy))
+
+
+def load_model(
+    workdir: str | os.PathLike, best: bool = False
+) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
+    """The model of the newest checkpoint of a run that can be read, on the default device.
 
     Args:
       workdir: of a training run, made on any number of devices.
+      best: the best by the run's metric instead of the newest.
 
     Returns:
-      The model, the names of its entities, and the config it was trained by.
+      The model (with averaged parameters, where the run kept them), the names of its entities, and
+      the config it was trained by.
 
     Raises:
       UserError: there is no checkpoint, or it is not one of this kind of model.
     """
-    folder = pathlib.Path(workdir).absolute() / FOLDER
+    folder = pathlib.Path(workdir).absolute() / (BEST if best else FOLDER)
     # Not through a manager: one that only reads still warns of every item it was not told about.
-    steps = [int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit()]
+    steps = sorted(_steps(folder), reverse=True)
     if not steps:
         raise UserError(
             f"{workdir}: no checkpoint in it; train there first, or name another folder"
         )
-    path = folder / str(max(steps))
-    try:
-        saved = ocp.JsonCheckpointHandler().restore(path / "config", args=ocp.args.JsonRestore())
-        config, vocabulary = ConfigDict(saved["config"]), tuple(saved["vocabulary"])
-        table = np.zeros((len(vocabulary), saved["text_dimension"]), np.float32)
-        graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
-        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        variables = {}
-        for name, state in (("params", params), ("constants", constants)):
-            template = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-                nnx.to_pure_dict(state),
-            )
-            variables[name] = ocp.StandardCheckpointer().restore(path / name, template)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a checkpoint of this model ({reason})") from error
-    return nnx.merge(graphdef, variables["params"], variables["constants"]), vocabulary, config
+    for step in steps:
+        try:
+            return _model_of(folder / str(step))
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            failure = f"{folder / str(step)}: not a checkpoint of this model ({reason[:300]})"
+            if step == steps[-1]:
+                raise UserError(failure) from error
+            logging.warning("%s; the one before it is used", failure)
+    raise AssertionError("not reached")
+
+
+def _model_of(path: pathlib.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
+    saved = _read_json(path / "config")
+    config, vocabulary = ConfigDict(saved["config"]), tuple(saved["vocabulary"])
+    table = np.zeros((len(vocabulary), saved["text_dimension"]), np.float32)
+    graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
+    variables = []
+    kept = "ema" if (path / "ema").exists() else "params"
+    for name, state in ((kept, params), ("constants", constants)):
+        template = nnx.to_pure_dict(state)
+        read = _read_arrays(path / name, template)
+        shapes = jax.tree.map(jnp.shape, template), jax.tree.map(jnp.shape, read)
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"{name} have other names or shapes than config.json says")
+        variables.append(jax.tree.map(jnp.asarray, read))
+    return nnx.merge(graphdef, *variables), vocabulary, config

@@ -1,9 +1,8 @@
 """Training from a config: data, step, logs, checkpoints, resume."""
 
+import collections
+import contextlib
 import pathlib
-import signal
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,16 +12,33 @@ from absl import logging
 from clu import parameter_overview
 from flax import nnx
 from ml_collections import ConfigDict
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from egmt_jax.data import mixtures, pipeline
-from egmt_jax.data.images import write_atomically
 from egmt_jax.entities import load_text_features, load_vocabulary
-from egmt_jax.models import EGMT
 from egmt_jax.training.checkpoints import Checkpoints, build_model
-from egmt_jax.training.sharding import global_batch, make_mesh, state_shardings
-from egmt_jax.training.step import Objective, TrainState, make_optimizer, make_step
+from egmt_jax.training.logs import Profile, RunLog
+from egmt_jax.training.processes import (
+    StopSignal,
+    first_process_first,
+    is_first,
+    only_run_in,
+)
+from egmt_jax.training.report import write_report
+from egmt_jax.training.sharding import (
+    data_share,
+    global_batch,
+    local_copy,
+    make_mesh,
+    put,
+    replicated,
+    state_shardings,
+)
+from egmt_jax.training.step import Objective, initial_state, make_optimizer, make_step
+from egmt_jax.training.validation import Draw, Evaluate, Validation
+
+MOST_AHEAD = 4
+"""Steps that the host hands to the device before it waits for the first of them."""
 
 MOST_POSITIVE_WEIGHT = 5.0
 
@@ -43,158 +59,157 @@ def positive_weights(labels: np.ndarray, shares: np.ndarray | None = None) -> np
     return np.sqrt(np.clip(ratio, 1.0, MOST_POSITIVE_WEIGHT**2)).astype(np.float32)
 
 
-Draw = Callable[[EGMT, list[pipeline.Pair]], np.ndarray]
-
-
-def train(config: ConfigDict, workdir: str, draw: Draw | None = None) -> dict[str, float]:
+def train(
+    config: ConfigDict, workdir: str, draw: Draw | None = None, evaluate: Evaluate | None = None
+) -> dict[str, float]:
     """Trains until `config.optimizer.steps`, resuming from the newest checkpoint in `workdir`.
 
-    SIGTERM saves a checkpoint and returns.
+    SIGTERM saves a checkpoint and returns. A run that was interrupted in any way and started again
+    ends with the parameters of one that was not, bit for bit on the same devices.
 
     Args:
       config: see `configs/base.py`.
-      workdir: of the run; checkpoints, TensorBoard files and `config.json` go there.
+      workdir: of the run; one run at a time. Checkpoints, TensorBoard files, `config.json`,
+        `environment.json`, `history.jsonl` and at the end `report.md` go there.
       draw: makes a picture, uint8 RGB, of what the model does to a few validation pairs; it goes
-        to TensorBoard.
+        to TensorBoard and the report.
+      evaluate: scores the model on validation pairs, by metric name.
 
     Returns:
       The scalars of the last step.
 
     Raises:
-      UserError: the config, the data or a checkpoint does not fit; before any training.
+      UserError: the config, the data or a checkpoint does not fit, or another run holds the
+        workdir; before any training. Later: a checkpoint cannot be written.
       FloatingPointError: a loss term is not finite; names the step and the term.
     """
     folder = pathlib.Path(workdir)
+    with only_run_in(folder):
+        return _train(config, folder, draw, evaluate)
+
+
+def _train(config, folder, draw, evaluate):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
     table = load_text_features(config.text_features).features
-    mixture = mixtures.open_mixture(config.data)
+    with first_process_first("preparing the data"):
+        mixture = mixtures.open_mixture(config.data)
+    validation = Validation(config, mixture, draw, evaluate)
     labels, shares = mixtures.read_labels(mixture, config.data.train_split, vocabulary)
-    batches = pipeline.training_batches(
-        mixtures.training_parts(mixture, config.data, vocabulary),
-        config.data.batch_size,
-        config.seed,
-        config.data.workers,
-    )
-
+    parts = mixtures.training_parts(mixture, config.data, vocabulary)
     model = build_model(config.model, table, config.seed)
     graphdef, params, constants = nnx.split(model, nnx.Param, ...)
     params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
-    optimizer = make_optimizer(**config.optimizer)
-    state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+    settings = config.optimizer.to_dict()
+    ema, accumulate = settings.pop("ema"), settings.pop("accumulate")
+    optimizer = make_optimizer(**settings)
+    state = initial_state(params, optimizer, averaged=ema > 0.0)
     shardings = state_shardings(state, mesh)
-    state = jax.device_put(state, shardings)
-    aim = Objective(weights=config.loss.to_dict(), **config.guidance)
+    state = put(state, shardings)
+    constants = put(constants, replicated(constants, mesh))
+    weights = positive_weights(labels, shares)
     step = make_step(
         graphdef,
         constants,
         optimizer,
-        jnp.asarray(positive_weights(labels, shares)),
+        put(weights, replicated(weights, mesh)),
         config.seed,
-        aim,
+        Objective(
+            weights=config.loss.to_dict(),
+            label_smoothing=config.classifier.label_smoothing,
+            **config.guidance,
+        ),
         shardings,
+        ema,
+        accumulate,
     )
 
-    checkpoints = Checkpoints(folder, config.checkpoint.every, config.checkpoint.keep)
-    iterator = iter(batches)
-    if checkpoints.latest is None:
-        print(parameter_overview.get_parameter_overview(params, include_stats=False))
+    checkpoints = Checkpoints(folder, config.checkpoint.keep, config, vocabulary.names, constants)
+    first = seen = 0
+    if checkpoints.latest is not None:
+        first = checkpoints.latest
+        state, seen = checkpoints.restore(state, config)
+        _tell(f"resuming {folder} from step {first}")
     else:
-        state = checkpoints.restore(state, config, iterator)
-        print(f"resuming {workdir} from step {checkpoints.latest}")
-    write_atomically(folder / "config.json", config.to_json_best_effort(indent=2).encode())
+        _tell(parameter_overview.get_parameter_overview(params, include_stats=False))
+    batches = pipeline.training_batches(
+        parts, config.data.batch_size, config.seed, config.data.workers, seen, data_share(mesh)
+    )
 
-    log = _Log(folder, config)
-    stop = _StopSignal()
-    scalars: dict[str, Any] = {}
+    log = RunLog(folder, config, first)
     steps = config.optimizer.steps
-    first = int(state.step)
-    pictures = []
-    if draw and config.log.pictures_every:
-        pictures = mixtures.sample_pairs(mixture, config.data.validation_split, most=4)
-    with stop, tqdm(total=steps, initial=first, desc="Training", unit="step") as progress:
+    profile = Profile(folder, first, steps) if config.profile else None
+
+    def look(state, number, stop, draws, scores):
+        if not (draws or scores):
+            return
+        kept = state.params if state.ema is None else state.ema
+        model = nnx.merge(graphdef, *jax.tree.map(jnp.asarray, local_copy((kept, constants))))
+        if draws:
+            validation.draw(model, log, number)
+        if scores:
+            validation.score(model, state, checkpoints, log, stop, number)
+
+    recent: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
+    scalars: dict[str, float] = {}
+    bar = tqdm(total=steps, initial=first, desc="Training", unit="step", disable=not is_first())
+    with StopSignal() as stop, bar, contextlib.closing(log):
+        # The end of the run before may have cut an evaluation short.
+        if first and validation.scores_at(first) and not log.has_scores(first):
+            look(state, first, stop, draws=False, scores=True)
+        iterator = iter(batches) if first < steps else None
         for number in range(first + 1, steps + 1):
             batch = global_batch(next(iterator), mesh)
-            previous = scalars
-            state, scalars = step(state, batch)
-            # The step before is done by now: looking at it does not hold the device up.
-            _check_finite(previous, number - 1)
-            progress.update()
-            if number % config.log.every == 0 or number == steps:
-                _check_finite(scalars, number)
+            if profile:
+                profile.before(number)
+            state, results = step(state, batch)
+            if profile:
+                profile.after(number, results)
+            bar.update()
+            recent.append((number, results))
+            stopping = stop.at(number)
+            logs = number == steps or number % config.log.every == 0
+            saves = number == steps or number % config.checkpoint.every == 0 or stopping
+            # The host runs a few steps ahead of the device, and waits for it only to log and save.
+            while len(recent) > (0 if logs or saves else MOST_AHEAD):
+                scalars = _finite(*recent.popleft())
+            if logs:
                 log.scalars(scalars, number)
-                progress.set_postfix(loss=f"{float(scalars['loss']):.4f}")
-            if pictures and (number % config.log.pictures_every == 0 or number == steps):
-                log.picture(draw(nnx.merge(graphdef, state.params, constants), pictures), number)
-            checkpoints.save(
-                state,
-                constants,
-                config,
-                vocabulary.names,
-                iterator,
-                force=number == steps or stop.wanted,
-            )
-            if stop.wanted:
+                bar.set_postfix(loss=f"{scalars['loss']:.4f}")
+            if not stopping:
+                draws, scores = validation.draws_at(number), validation.scores_at(number)
+                look(state, number, stop, draws, scores)
+            if saves or stop.noted:
+                checkpoints.save(state, number)
+            if stop.noted:
                 logging.warning("stopped by a signal at step %d; run again to resume", number)
                 break
-    checkpoints.finish()
-    log.close()
-    scalars = {name: float(value) for name, value in scalars.items()}
+        checkpoints.finish()
+    if scalars and not stop.noted and is_first():
+        write_report(folder, config, validation.picture)
     if scalars:
         terms = ", ".join(f"{name} {value:.6f}" for name, value in scalars.items())
-        print(f"step {int(state.step)}: {terms}")
+        _tell(f"step {number}: {terms}")
     return scalars
 
 
-def _check_finite(scalars: dict[str, Any], step: int) -> None:
-    """Raises FloatingPointError naming the step and the terms that are not finite."""
+def _finite(step: int, scalars: dict[str, Any]) -> dict[str, float]:
+    """The scalars of a step as numbers; waits for the device.
+
+    Raises:
+      FloatingPointError: names the step and the terms that are not finite.
+    """
+    scalars = {name: float(value) for name, value in scalars.items()}
     wrong = [name for name, value in scalars.items() if not np.isfinite(value)]
     if wrong:
         raise FloatingPointError(
             f"step {step}: {', '.join(wrong)} is not finite; the checkpoints before it are kept. "
             "Lower optimizer.learning_rate or look at the pairs of that batch"
         )
+    return scalars
 
 
-class _Log:
-    """Scalars and pictures for TensorBoard, written by the first process alone."""
-
-    def __init__(self, folder: pathlib.Path, config: ConfigDict):
-        self.writer = None
-        if jax.process_index() == 0:
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
-            self.writer.add_text("config", f"```\n{config.to_json_best_effort(indent=2)}\n```")
-
-    def scalars(self, scalars: dict[str, Any], step: int) -> None:
-        if self.writer:
-            for name, value in scalars.items():
-                name = name if "/" in name else f"loss/{name}"
-                self.writer.add_scalar(name, float(value), step)
-
-    def picture(self, picture: np.ndarray, step: int) -> None:
-        if self.writer:
-            self.writer.add_image("pairs", picture, step, dataformats="HWC")
-
-    def close(self) -> None:
-        if self.writer:
-            self.writer.close()
-
-
-class _StopSignal:
-    """Notes SIGTERM within its block instead of dying of it."""
-
-    def __init__(self):
-        self.wanted = False
-
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGTERM, self._note)
-        return self
-
-    def __exit__(self, *error):
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self.before)
-
-    def _note(self, number, frame):
-        del number, frame
-        self.wanted = True
+def _tell(text: str) -> None:
+    """Prints in one process."""
+    if is_first():
+        print(text)

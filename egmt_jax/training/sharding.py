@@ -4,6 +4,7 @@ import re
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from egmt_jax.errors import UserError
@@ -58,13 +59,51 @@ def state_shardings(state, mesh: Mesh):
     return jax.tree_util.tree_map_with_path(sharding, state)
 
 
+def replicated(tree, mesh: Mesh):
+    """A sharding per leaf by which every device holds all of it."""
+    return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), tree)
+
+
+def put(tree, shardings):
+    """Places a tree of arrays that every process holds in full on the devices of all."""
+    return jax.device_put(jax.tree.map(np.asarray, tree), shardings)
+
+
+def local_copy(tree):
+    """A tree of sharded arrays as NumPy arrays, in full, in every process; all must call it."""
+    if all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree)):
+        return jax.device_get(tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def data_share(mesh: Mesh) -> tuple[int, int]:
+    """Which share of every batch this process's devices need, and of how many.
+
+    Processes whose devices lie along the `model` axis need the same share.
+    """
+
+    def blocks(process):
+        return tuple(
+            block
+            for block, devices in enumerate(mesh.devices)
+            if any(device.process_index == process for device in devices)
+        )
+
+    shares = sorted({blocks(device.process_index) for device in mesh.devices.flat})
+    return shares.index(blocks(jax.process_index())), len(shares)
+
+
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Puts this process's share of a batch on its devices, split along the first axis.
+
+    Args:
+      batch: the share that `data_share` tells.
+      mesh: from `make_mesh`.
 
     Raises:
       UserError: the batch does not split evenly.
     """
-    rows = len(next(iter(batch.values()))) * jax.process_count()
+    rows = len(next(iter(batch.values()))) * data_share(mesh)[1]
     if rows % mesh.shape["data"]:
         raise UserError(
             f"data.batch_size={rows} must be a multiple of the {mesh.shape['data']} devices of the "
@@ -72,6 +111,6 @@ def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
         )
     sharding = NamedSharding(mesh, PartitionSpec("data"))
     return {
-        name: jax.make_array_from_process_local_data(sharding, value)
+        name: jax.make_array_from_process_local_data(sharding, value, (rows, *value.shape[1:]))
         for name, value in batch.items()
     }

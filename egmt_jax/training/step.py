@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from egmt_jax import losses
+from egmt_jax.errors import UserError
+from egmt_jax.models import Entities
 
 
 @jax.tree_util.register_dataclass
@@ -22,11 +25,21 @@ class TrainState:
       step: int32, updates done.
       params: nested dicts of float32 arrays.
       optimizer: optax's state over the same tree.
+      ema: exponential moving average of the parameters; None where none is kept.
     """
 
     step: Array
     params: dict[str, Any]
     optimizer: Any
+    ema: dict[str, Any] | None = None
+
+
+def initial_state(
+    params: dict[str, Any], optimizer: optax.GradientTransformation, averaged: bool = False
+) -> TrainState:
+    """The state before the first step; with `averaged`, a moving average begins at `params`."""
+    ema = jax.tree.map(jnp.copy, params) if averaged else None
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), ema)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +56,9 @@ class Objective:
       unguided: share of examples without guidance.
       keep: probability that an entity of the pair is among those given, for the other examples.
       distractors: mean number of entities given beside them that are not in the pair.
+      given: whose entities are given: "own", "shuffled" (another pair's of the batch), or
+        "sentence" (one token, the feature `sentence` of the batch, in place of the entities).
+      label_smoothing: see `losses.classification`.
     """
 
     weights: dict[str, float]
@@ -53,14 +69,35 @@ class Objective:
     unguided: float
     keep: float
     distractors: float
+    given: str = "own"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self):
+        if self.given not in ("own", "shuffled", "sentence"):
+            raise UserError(f"guidance.given={self.given!r}: own, shuffled or sentence are known")
 
 
 def make_optimizer(
-    learning_rate: float, warmup: int, steps: int, weight_decay: float, clip: float
+    learning_rate: float,
+    warmup: int,
+    steps: int,
+    weight_decay: float,
+    clip: float,
+    module_rates: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """AdamW with linear warm-up, cosine decay to 1 % and clipping by the global norm.
 
     Matrices and kernels decay; biases, scales and temperatures do not.
+
+    Args:
+      learning_rate: at the end of the warm-up.
+      warmup: steps.
+      steps: of the whole run.
+      weight_decay: factor of the decay, which the learning rate multiplies.
+      clip: largest norm of the gradients.
+      module_rates: factor on the learning rate of a module, by its path in the parameters, such as
+        "classifier" or "entity_attention/key"; 0 freezes it. `init` raises UserError where a path
+        names nothing.
     """
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, learning_rate, min(warmup, steps - 1), steps, 0.01 * learning_rate
@@ -72,7 +109,36 @@ def make_optimizer(
     return optax.chain(
         optax.clip_by_global_norm(clip),
         optax.adamw(schedule, b2=0.99, weight_decay=weight_decay, mask=decays),
+        _scale_modules(dict(module_rates or {})),
     )
+
+
+def _scale_modules(rates: dict[str, float]) -> optax.GradientTransformation:
+    def inside(path, module):
+        name = "/".join(str(key.key) for key in path)
+        return f"{name}/".startswith(f"{module}/")
+
+    def init(params):
+        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        for module in rates:
+            if not any(inside(path, module) for path in paths):
+                known = ", ".join(sorted({path[0].key for path in paths}))
+                raise UserError(
+                    f"optimizer.module_rates: {module!r} is no module; there are {known}"
+                )
+        return optax.EmptyState()
+
+    def update(updates, state, params=None):
+        del params
+
+        def scaled(path, leaf):
+            for module, rate in rates.items():
+                leaf = leaf * rate if inside(path, module) else leaf
+            return leaf
+
+        return jax.tree_util.tree_map_with_path(scaled, updates), state
+
+    return optax.GradientTransformation(init, update)
 
 
 def draw_guidance(
@@ -126,11 +192,23 @@ def loss_terms(
     visible, infrared = batch["visible"], batch["infrared"]
     visual = model.visual(visible, infrared)
     probabilities = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
-    seen, aimed = draw_guidance(key, batch["labels"], probabilities, aim)
-    context = model.guide(visual, model.whole_vocabulary(seen))
+    given = batch["labels"]
+    if aim.given == "shuffled":
+        given = jnp.roll(given, 1, axis=0)
+    seen, aimed = draw_guidance(key, given, probabilities, aim)
+    if aim.given == "sentence":
+        entities = Entities(batch["sentence"][:, None], jnp.max(seen, axis=1, keepdims=True))
+    else:
+        entities = model.whole_vocabulary(seen)
+    context = model.guide(visual, entities)
     fused = model.render(visible, infrared, context)
+    attention = context.attention
+    if aim.given == "sentence":  # says where something named is, not which
+        named = jnp.sum(batch["entity_ids"] >= 0, axis=1)[:, None, None, None]
+        attention = attention / jnp.maximum(named.astype(jnp.float32), 1.0)
+        attention = jnp.broadcast_to(attention, (*attention.shape[:3], seen.shape[1]))
     masks = losses.guided_masks(
-        visual, context.attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
+        visual, attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
     )
     target = losses.intensity_target(visible, infrared, masks, aim.boost)
     coverage = losses.cell_coverage(
@@ -138,10 +216,16 @@ def loss_terms(
     )
     terms = {
         "intensity": losses.intensity(fused, target, masks, aim.emphasis),
-        "gradient": losses.gradient(fused, visible, infrared, target, aim.sharpen, batch["detail"]),
+        "gradient": losses.gradient(
+            fused, visible, infrared, target, aim.sharpen, batch["detail"]
+        ),
         "structure": losses.structure(fused, visible, infrared, batch["detail"]),
         "classification": losses.classification(
-            visual.entity_logits, batch["labels"], batch["labelled"], positive_weight
+            visual.entity_logits,
+            batch["labels"],
+            batch["labelled"],
+            positive_weight,
+            aim.label_smoothing,
         ),
         "localisation": losses.localisation(visual.similarity, coverage, batch["masked"]),
     }
@@ -157,21 +241,63 @@ def make_step(
     seed: int,
     aim: Objective,
     shardings: TrainState,
+    ema: float = 0.0,
+    accumulate: int = 1,
 ):
     """The compiled update: (state, batch) -> (state, scalars), the state donated.
 
-    The scalars are the loss terms, and the norms of gradients, parameters and updates.
+    Args:
+      graphdef: of the model.
+      constants: the model's other variables.
+      optimizer: from `make_optimizer`.
+      positive_weight: see `losses.classification`.
+      seed: of the guidance that is drawn.
+      aim: see `Objective`.
+      shardings: of the state.
+      ema: decay of the moving average, reached gradually: (1 + t) / (10 + t) in step t, at most
+        this.
+      accumulate: parts a batch is computed in, one after the other, for less memory.
+
+    Returns:
+      A `functools.partial` of the jitted function. The scalars are the loss terms, and the norms of
+      gradients, parameters and updates.
     """
 
-    @functools.partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None))
-    def step(state, constants, positive_weight, batch):
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
-        gradients, terms = jax.grad(
+    def gradients_of(params, constants, positive_weight, batch, key):
+        return jax.grad(
             lambda params: loss_terms(
                 graphdef, params, constants, batch, positive_weight, key, aim
             ),
             has_aux=True,
-        )(state.params)
+        )(params)
+
+    def accumulated(params, constants, positive_weight, batch, key):
+        # Every device keeps the rows it has: part k is rows k, k + n, k + 2n ... of the batch.
+        parts = jax.tree.map(
+            lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
+        )
+        keys = jax.random.split(key, accumulate)
+
+        def add(total, part):
+            new = gradients_of(params, constants, positive_weight, *part)
+            return jax.tree.map(lambda a, b: a + b / accumulate, total, new), None
+
+        shapes = jax.eval_shape(
+            gradients_of,
+            params,
+            constants,
+            positive_weight,
+            jax.tree.map(lambda x: x[0], parts),
+            key,
+        )
+        zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+        return jax.lax.scan(add, zeros, (parts, keys))[0]
+
+    @functools.partial(jax.jit, donate_argnums=2, out_shardings=(shardings, None))
+    def step(constants, positive_weight, state, batch):
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        compute = gradients_of if accumulate == 1 else accumulated
+        gradients, terms = compute(state.params, constants, positive_weight, batch, key)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes its integer count with floats
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         scalars = terms | {
@@ -180,6 +306,11 @@ def make_step(
             "norm/updates": optax.tree.norm(updates),
         }
         params = optax.apply_updates(state.params, updates)
-        return TrainState(state.step + 1, params, optimizer_state), scalars
+        average = state.ema
+        if average is not None:
+            done = state.step.astype(jnp.float32)
+            decay = jnp.minimum(ema, (1.0 + done) / (10.0 + done))
+            average = jax.tree.map(lambda a, p: p + decay * (a - p), average, params)
+        return TrainState(state.step + 1, params, optimizer_state, average), scalars
 
-    return lambda state, batch: step(state, constants, positive_weight, batch)
+    return functools.partial(step, constants, positive_weight)

@@ -1,9 +1,17 @@
-"""Rendered scenes and a config small enough for a test."""
+"""Rendered scenes, a config small enough for a test, and whole runs as processes of their own."""
+
+import os
+import pathlib
+import runpy
+import subprocess
+import sys
 
 import pytest
 
-from configs import base
 from egmt_jax.data import datasets
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = pathlib.Path(__file__).with_name("tiny.py")
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +25,63 @@ def scenes_dir(tmp_path_factory):
 @pytest.fixture
 def config(scenes_dir):
     """Six steps of a tiny model on tiny scenes."""
-    config = base.get_config()
-    config.data.update(name="entity_scenes/tiny", data_dir=str(scenes_dir), crop=32)
-    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
-    config.optimizer.update(steps=6, warmup=2)
-    config.checkpoint.every = 2
-    config.log.update(every=2, pictures_every=3)
+    config = runpy.run_path(str(TINY))["get_config"]()
+    config.data.data_dir = str(scenes_dir)
     return config
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """A folder of compiled programs that the processes of all tests share."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture
+def launch(scenes_dir, compiled):
+    """Starts `launch.py` on the tiny config; `finish` waits for what it returns.
+
+    Call with the workdir, more arguments, and the number of CPU devices.
+    """
+    running = []
+
+    def start(workdir, *arguments, devices=1):
+        environment = os.environ | {
+            "JAX_NUM_CPU_DEVICES": str(devices),
+            "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+            "JAX_PLATFORMS": "cpu",
+        }
+        command = [
+            sys.executable,
+            str(ROOT / "launch.py"),
+            f"--config={TINY}",
+            f"--config.data.data_dir={scenes_dir}",
+            f"--workdir={workdir}",
+            *arguments,
+        ]
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def finish():
+    """Waits for a process: its exit code and all it printed."""
+
+    def wait(process, seconds=240):
+        output, _ = process.communicate(timeout=seconds)
+        return process.returncode, output
+
+    return wait

@@ -1,0 +1,99 @@
+"""Scores of a model on pairs: fusion metrics and the classifier's, with a choice of guidance."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from egmt_jax import metrics
+from egmt_jax.data.images import to_uint8
+from egmt_jax.data.pipeline import Pair
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.errors import UserError
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.metrics.classification import classification_scores
+from egmt_jax.models import EGMT
+
+GIVEN = ("probabilities", "own", "shuffled")
+
+
+def guided(pairs: Iterable[Pair], given: str) -> Iterator[tuple[Pair, Sequence[str] | None]]:
+    """Pairs with the entities that guide their fusion.
+
+    Args:
+      pairs: any number.
+      given: "probabilities" leaves guidance to the classifier (None), "own" gives each pair its
+        entities, "shuffled" those of the pair before it; the first takes the second's.
+
+    Raises:
+      UserError: another word.
+    """
+    if given not in GIVEN:
+        raise UserError(f"evaluation.given={given!r}: known are {', '.join(GIVEN)}")
+    waiting, before = None, None
+    for pair in pairs:
+        if given != "shuffled":
+            yield pair, pair.entities if given == "own" else None
+        elif before is None:
+            waiting, before = pair, pair
+        else:
+            if waiting is not None:
+                yield waiting, pair.entities
+                waiting = None
+            yield pair, before.entities
+            before = pair
+    if waiting is not None:  # there is no other pair to take them from
+        yield waiting, ()
+
+
+def score(
+    fuser: Fuser, pairs: Iterable[Pair], given: str = "probabilities"
+) -> tuple[list[dict[str, Any]], dict[str, float] | None]:
+    """Fuses pairs and scores the pictures, and the classifier on those with entities.
+
+    Args:
+      fuser: of a model.
+      pairs: with at least one pair.
+      given: see `guided`.
+
+    Returns:
+      A row of metrics per pair, see `metrics.score_pairs`; and the scores of the classifier, see
+      `metrics.classification`, None where no pair has entities.
+    """
+    probabilities, labels = [], []
+
+    def fused_pairs():
+        for pair, entities in guided(pairs, given):
+            fusion = fuser(pair.luma, pair.infrared, entities)
+            if pair.entities:
+                probabilities.append(list(fusion.probabilities.values()))
+                present = np.zeros(len(fuser.names), bool)
+                ids = fuser.ids(pair.entities)
+                present[ids[ids >= 0]] = True
+                labels.append(present)
+            yield pair.id, to_uint8(fusion.fused), pair.luma, pair.infrared[..., 0]
+
+    rows = metrics.score_pairs(fused_pairs(), progress=False)
+    if not labels:
+        return rows, None
+    return rows, classification_scores(np.asarray(probabilities), np.asarray(labels))
+
+
+def evaluator(config: ConfigDict) -> Callable[[EGMT, Iterable[Pair]], dict[str, float]]:
+    """What training calls to score its model on validation pairs: model, pairs -> score by name.
+
+    Args:
+      config: `evaluation.given` is read.
+
+    Raises:
+      UserError: that is another word than `guided` knows.
+    """
+    given = config.evaluation.given
+    list(guided([], given))
+
+    def evaluate(model, pairs):
+        rows, scores = score(Fuser(model, load_vocabulary().names), pairs, given)
+        return (metrics.summary(rows) if rows else {}) | (scores or {})
+
+    return evaluate

@@ -1,0 +1,142 @@
+"""The processes of one run: how they find each other, wait, stop together; one run per workdir."""
+
+import contextlib
+import fcntl
+import glob
+import importlib.util
+import os
+import pathlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+
+import jax
+from jax.experimental import multihost_utils
+
+from egmt_jax.errors import UserError
+
+LOCK = ".lock"
+
+
+def start_processes(
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process_id: int | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Joins the other processes of a run, where there are any; before any use of JAX's devices.
+
+    By explicit arguments on any machines; without them on Slurm (more than one task) and on TPU
+    machines, where JAX finds the others by itself. Otherwise this process is the only one.
+
+    Args:
+      coordinator: host:port of the first process, the same for all.
+      processes: how many there are.
+      process_id: this one's number, from 0.
+      environment: where Slurm's variables are looked for.
+
+    Raises:
+      UserError: some of the three are missing, or they do not fit together.
+    """
+    given = {"coordinator": coordinator, "processes": processes, "process_id": process_id}
+    missing = [name for name, value in given.items() if value in (None, "")]
+    if len(missing) < len(given):
+        if missing:
+            raise UserError(f"--{missing[0]} is missing: {', '.join(given)} belong together")
+        if not 0 <= process_id < processes:
+            raise UserError(f"--process_id={process_id} must be 0 to {processes - 1}")
+        jax.distributed.initialize(coordinator, processes, process_id)
+    elif int(environment.get("SLURM_NTASKS", "1")) > 1 or _on_tpu():
+        jax.distributed.initialize()
+
+
+def _on_tpu() -> bool:
+    devices = glob.glob("/dev/accel*") + glob.glob("/dev/vfio/[0-9]*")
+    return bool(devices) and importlib.util.find_spec("libtpu") is not None
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes what only one may write."""
+    return jax.process_index() == 0
+
+
+@contextlib.contextmanager
+def first_process_first(name: str) -> Iterator[None]:
+    """A block that the first process runs before all others, such as preparing a data set."""
+    if not is_first():
+        wait_for_all(f"{name} by the first process")
+    yield
+    if is_first():
+        wait_for_all(f"{name} by the first process")
+
+
+def wait_for_all(name: str) -> None:
+    """Returns when every process has come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+@contextlib.contextmanager
+def only_run_in(workdir: pathlib.Path) -> Iterator[None]:
+    """Keeps every other run out of a workdir for as long as the block runs.
+
+    The lock goes with the process, however that ends.
+
+    Raises:
+      UserError: another run holds the workdir, or it cannot be written.
+    """
+    if not is_first():
+        yield
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = (workdir / LOCK).open("a+")
+    except OSError as error:
+        raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(
+                f"{workdir}: another run trains in it ({file.read().strip()}); wait for it, stop "
+                "it, or choose another --workdir"
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
+
+
+class StopSignal:
+    """Notes SIGTERM within its block instead of dying of it; all processes stop at one step.
+
+    Attributes:
+      noted: whether this process was told to stop.
+    """
+
+    def __init__(self):
+        self.noted = False
+        # Several processes: JAX has its own handler, by which they agree on the step.
+        self._together = jax.process_count() > 1
+        self._handles = not self._together and threading.current_thread() is threading.main_thread()
+
+    def __enter__(self):
+        if self._handles:
+            self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *error):
+        if self._handles:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def at(self, step: int) -> bool:
+        """Whether to stop after this step; to be asked at every step, by every process."""
+        if self._together:
+            self.noted = multihost_utils.reached_preemption_sync_point(step)
+        return self.noted
+
+    def _note(self, number, frame):
+        del number, frame
+        self.noted = True

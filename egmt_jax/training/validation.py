@@ -1,0 +1,100 @@
+"""Looking at the model on validation pairs during training; the best one is kept."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from jax.experimental import multihost_utils
+from ml_collections import ConfigDict
+
+from egmt_jax.data import mixtures
+from egmt_jax.data.pipeline import Pair
+from egmt_jax.errors import UserError
+from egmt_jax.metrics import METRICS
+from egmt_jax.models import EGMT
+from egmt_jax.training.checkpoints import Checkpoints
+from egmt_jax.training.logs import PREFIX, RunLog
+from egmt_jax.training.processes import StopSignal, is_first
+from egmt_jax.training.step import TrainState
+
+Draw = Callable[[EGMT, Sequence[Pair]], np.ndarray]
+Evaluate = Callable[[EGMT, Iterable[Pair]], dict[str, float]]
+
+PICTURED = 4
+
+
+class Validation:
+    """Pictures and metrics of a few validation pairs, now and then and after the last step.
+
+    The first process does the work, on one device, while the others wait.
+
+    Args:
+      config: of the run: `evaluation`, `log.pictures_every`, `data.validation_split`.
+      mixture: whose validation pairs are looked at; sets without any give none.
+      draw: makes a picture, uint8 RGB, of what the model does to some pairs.
+      evaluate: scores the model on pairs, by metric name.
+
+    Raises:
+      UserError: there is no such metric.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        mixture: list[mixtures.Component],
+        draw: Draw | None,
+        evaluate: Evaluate | None,
+    ):
+        metric = config.evaluation.metric
+        if metric not in METRICS:
+            raise UserError(f"evaluation.metric={metric!r}: known are {', '.join(METRICS)}")
+        self.picture: np.ndarray | None = None
+        """The last one drawn."""
+        self._metric, self._sign = metric, 1.0 if METRICS[metric] == "higher" else -1.0
+        self._mixture, self._split = mixture, config.data.validation_split
+        self._steps = config.optimizer.steps
+        self._draw, self._pictures_every = draw, config.log.pictures_every
+        self._evaluate, self._every = evaluate, config.evaluation.every
+        self._most = config.evaluation.most
+        if not mixtures.sample_pairs(mixture, self._split, 1):
+            self._draw = self._evaluate = None
+
+    def draws_at(self, step: int) -> bool:
+        """Whether a picture is due after this step."""
+        return bool(self._draw) and self._due(step, self._pictures_every)
+
+    def scores_at(self, step: int) -> bool:
+        """Whether an evaluation is due after this step."""
+        return bool(self._evaluate) and self._due(step, self._every)
+
+    def _due(self, step, every):
+        return every > 0 and (step % every == 0 or step == self._steps)
+
+    def draw(self, model: EGMT, log: RunLog, step: int) -> None:
+        """Draws and logs a picture."""
+        if is_first():
+            pairs = mixtures.sample_pairs(self._mixture, self._split, PICTURED)
+            self.picture = self._draw(model, pairs)
+            log.picture(self.picture, step)
+
+    def score(
+        self,
+        model: EGMT,
+        state: TrainState,
+        checkpoints: Checkpoints,
+        log: RunLog,
+        stop: StopSignal,
+        step: int,
+    ) -> None:
+        """Evaluates, logs, and saves the model if it is the best; given up when told to stop."""
+        value: Any = np.nan
+        if is_first():
+            pairs = mixtures.sample_pairs(self._mixture, self._split, self._most)
+            scores = self._evaluate(model, (pair for pair in pairs if not stop.noted))
+            if not stop.noted:
+                value = scores[self._metric]
+                log.scalars({PREFIX + name: score for name, score in scores.items()}, step)
+        value = float(multihost_utils.broadcast_one_to_all(np.asarray(value, np.float32)))
+        best = checkpoints.best_value
+        if np.isfinite(value) and (best is None or self._sign * (value - best) > 0.0):
+            checkpoints.save_best(state, step, value)

@@ -1,0 +1,15 @@
+"""A config of seconds: a model of a few thousand parameters on the tiny scenes."""
+
+from configs import base
+
+
+def get_config():
+    """Six steps; `data.data_dir` is the test's."""
+    config = base.get_config()
+    config.data.update(name="entity_scenes/tiny", crop=32)
+    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
+    config.optimizer.update(steps=6, warmup=2)
+    config.checkpoint.every = 2
+    config.log.update(every=2, pictures_every=3)
+    config.evaluation.every = 0
+    return config
