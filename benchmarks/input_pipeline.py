@@ -110,7 +110,7 @@ def main():
                     next(iterator)
                 speed = per_second(lambda: next(iterator), arguments.seconds)  # noqa: B023
                 speeds.setdefault(f"workers_{workers}", []).append(speed * images_of_batch)
-                del iterator
+                iterator.close()
             speed = per_second(step, arguments.seconds)
             speeds.setdefault("training_step", []).append(speed * images_of_batch)
     medians = {name: statistics.median(values) for name, values in speeds.items()}

@@ -14,6 +14,9 @@ Entities are optional: DIR/annotations.jsonl with a line per pair, either
 
 `egmt annotate --visible DIR/vi --infrared DIR/ir --out DIR/annotations.jsonl` writes such a file.
 Without it the model learns to fuse, but neither to name entities nor to be guided by them.
+
+On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 4000 of them
+15 to 25 minutes.
 """
 
 from configs import base

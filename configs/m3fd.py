@@ -6,6 +6,9 @@ Put `M3FD_Fusion/` with `Ir/` and `Vis/` into DIR, from https://github.com/Jinyu
 `ir/` and `vi/` into DIR/m3fd/; tfds_builders/m3fd/README.md tells splits and counts. The first run
 checks and packs the pairs. --config.data.name=m3fd/detection trains on the 4200 pairs with boxes,
 from `M3FD_Detection/`. Without manual_dir the folder is TFDS's own, which the error names.
+
+On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 4000 of them
+15 to 25 minutes.
 """
 
 from configs import base

@@ -8,6 +8,9 @@ and packs the pairs. Without manual_dir the folder is TFDS's own, which the erro
 
 Copies squeezed to 128x128 make the low-resolution set msrs/small (DIR/msrs128/), too coarse to
 learn edges from: --config.data.name=msrs/small --config.data.detail=0.
+
+On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 8000 of them
+half an hour to an hour.
 """
 
 from configs import base

@@ -6,6 +6,9 @@ Put folders `ir/` and `vi/` with equal file names into DIR/tno/; the collection 
 https://doi.org/10.6084/m9.figshare.1008029, and tfds_builders/tno/README.md tells its splits and
 the names of the pairs. The first run checks and packs them. Without manual_dir the folder is TFDS's
 own, which the error names.
+
+On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 2000 of them
+7 to 13 minutes.
 """
 
 from configs import base
