@@ -17,6 +17,6 @@ def get_config():
     config.model.tokens = 64
     config.model.token_blocks = 1
     config.optimizer.learning_rate = 2e-3
-    config.optimizer.steps = 2000
+    config.optimizer.steps = 3000
     config.log.pictures_every = 500
     return config

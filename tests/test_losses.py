@@ -62,7 +62,8 @@ def test_detail_weighs_each_example_of_the_losses_of_detail(name):
     fused = 0.7 * batch[0] + 0.3 * jnp.roll(batch[1], 2, axis=1)
 
     def loss(fused, visible, infrared, **detail):
-        return float(getattr(losses, name)(fused, visible, infrared, **detail))
+        more = (visible,) if name == "gradient" else ()
+        return float(getattr(losses, name)(fused, visible, infrared, *more, **detail))
 
     each = [loss(fused[k : k + 1], batch[0][k : k + 1], batch[1][k : k + 1]) for k in range(2)]
     assert min(each) > 0.0
