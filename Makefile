@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := .venv-extras
 WORKDIR ?= runs/demo
 
-.PHONY: help setup demo test test-all lint format clean
+.PHONY: help setup demo test test-all test-extras lint format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,6 +29,16 @@ test: setup  ## the default tests
 test-all: setup  ## the slow tests as well
 	$(BIN)/python -m pytest -n 2 -m 'not tf'
 
+# Extras in an environment of their own: TensorFlow and PyTorch are large, and nothing else may need them.
+$(EXTRAS)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,annotate,tf]'
+	@touch $@
+
+test-extras: $(EXTRAS)/.installed  ## tests that need TensorFlow, or PyTorch and transformers
+	$(EXTRAS)/bin/python -m pytest -m tf tests/tfds_builders
+	$(EXTRAS)/bin/python -m pytest tests/entities
+
 lint: setup  ## check format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,4 +48,4 @@ format: setup  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) $(EXTRAS) .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
