@@ -11,9 +11,9 @@ from tqdm import tqdm
 from egmt_jax import metrics
 from egmt_jax.data import datasets, pipeline
 from egmt_jax.data.images import to_uint8, with_chroma, write_atomically, write_png
+from egmt_jax.inference import validation
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.inference.sheets import contact_sheet
-from egmt_jax.metrics.classification import classification_scores
 from egmt_jax.training.checkpoints import load_model
 
 MOST_ON_A_SHEET = 12
@@ -35,12 +35,13 @@ def export(config: ConfigDict, workdir: str) -> pathlib.Path:
     Raises:
       UserError: no checkpoint, or the data are missing.
     """
-    fuser, source = _open(config, workdir)
+    fuser, source, order = _open(config, workdir)
     folder = _folder(config, workdir, "export")
     shown = set(np.linspace(0, len(source) - 1, MOST_ON_A_SHEET).astype(int).tolist())
     rows = []
-    for place, pair in enumerate(_pairs(source, "Exporting")):
-        grey = to_uint8(fuser(pair.luma, pair.infrared).fused)
+    pairs = validation.guided(_pairs(source, order, "Exporting"), config.evaluation.given)
+    for place, (pair, entities) in enumerate(pairs):
+        grey = to_uint8(fuser(pair.luma, pair.infrared, entities).fused)
         color = with_chroma(grey, pair.visible)
         write_png(folder / "grey" / f"{pair.id}.png", grey)
         write_png(folder / "color" / f"{pair.id}.png", color)
@@ -67,38 +68,23 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
     Raises:
       UserError: no checkpoint, or the data are missing.
     """
-    fuser, source = _open(config, workdir)
+    fuser, source, order = _open(config, workdir)
     folder = _folder(config, workdir, "evaluate")
-    probabilities, labels = [], []
-
-    def fused_pairs():
-        for pair in _pairs(source, "Evaluating"):
-            fusion = fuser(pair.luma, pair.infrared)
-            if pair.entities:
-                probabilities.append(list(fusion.probabilities.values()))
-                labels.append(fuser.ids(pair.entities))
-            yield pair.id, to_uint8(fusion.fused), pair.luma, pair.infrared[..., 0]
-
-    def averages():
-        for pair in _pairs(source, "Average"):
-            visible, infrared = pair.luma, pair.infrared[..., 0]
-            average = to_uint8((visible.astype(np.float32) + infrared) / 510.0)
-            yield pair.id, average, visible, infrared
-
-    rows = {
-        "egmt": metrics.score_pairs(fused_pairs(), progress=False),
-        "average": metrics.score_pairs(averages(), progress=False),
-    }
+    rows, scores = {}, None
+    pairs = _pairs(source, order, "Evaluating")
+    rows["egmt"], scores = validation.score(fuser, pairs, config.evaluation.given)
+    rows["average"] = metrics.score_pairs(
+        (
+            (pair.id, _average(pair), pair.luma, pair.infrared[..., 0])
+            for pair in _pairs(source, order, "Average")
+        ),
+        progress=False,
+    )
     summaries = {name: metrics.summary(each) for name, each in rows.items()}
     title = f"{config.data.name}, split {config.data.test_split}, {len(source)} pairs"
     table = f"## {title}\n\n{metrics.to_markdown(summaries)}"
-    scores = None
-    if labels:
-        table_of_labels = np.zeros((len(labels), len(fuser.names)), bool)
-        for row, ids in enumerate(labels):
-            table_of_labels[row, ids[ids >= 0]] = True
-        scores = classification_scores(np.asarray(probabilities), table_of_labels)
-        table += f"\n\n{_classifier_line(scores, len(labels))}\n"
+    if scores:
+        table += f"\n\n{_classifier_line(scores)}\n"
     metrics.write_csv(folder / "per_image.csv", rows["egmt"])
     metrics.write_csv(folder / "per_image_average.csv", rows["average"])
     results = metrics.manifest({}) | {
@@ -111,27 +97,34 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
     return table
 
 
-def _open(config: ConfigDict, workdir: str) -> tuple[Fuser, Sequence]:
-    """The trained model of a workdir, and the records of the config's test split."""
+def _open(config: ConfigDict, workdir: str) -> tuple[Fuser, Sequence, list[int]]:
+    """The trained model of a workdir, the config's test split, and its rows in order of id."""
     model, names, _ = load_model(workdir)
     data_set = datasets.open_set(config.data.name, config.data)
-    return Fuser(model, names), datasets.source(data_set, config.data.test_split)
+    records = datasets.source(data_set, config.data.test_split, images=False)
+    ids = [records[row]["id"] for row in range(len(records))]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return Fuser(model, names), datasets.source(data_set, config.data.test_split), order
 
 
 def _folder(config: ConfigDict, workdir: str, kind: str) -> pathlib.Path:
     return pathlib.Path(workdir) / kind / config.data.name / config.data.test_split
 
 
-def _pairs(source: Sequence, label: str) -> Iterator[pipeline.Pair]:
-    """The pairs of a source in order of id, with a progress bar."""
-    order = sorted(range(len(source)), key=lambda row: source[row]["id"])
+def _pairs(source: Sequence, order: list[int], label: str) -> Iterator[pipeline.Pair]:
+    """The pairs of a source in an order, with a progress bar."""
     for row in tqdm(order, label, unit="pair"):
         yield pipeline.to_pair(source[row])
 
 
-def _classifier_line(scores: dict[str, float], pairs: int) -> str:
+def _average(pair: pipeline.Pair) -> np.ndarray:
+    """The plain average of a pair, uint8 [H, W]."""
+    return to_uint8((pair.luma.astype(np.float32) + pair.infrared[..., 0]) / 510.0)
+
+
+def _classifier_line(scores: dict[str, float]) -> str:
     return (
-        f"Classifier on {pairs} pairs with entities: mAP {scores['mAP']:.3f}, normalised gain "
-        f"{scores['gain']:.3f}, F1 {scores['F1_micro']:.3f} micro, {scores['F1_macro']:.3f} macro "
-        f"over {scores['entities']} entities."
+        f"Classifier: mAP {scores['mAP']:.3f}, normalised gain {scores['gain']:.3f}, "
+        f"F1 {scores['F1_micro']:.3f} micro, {scores['F1_macro']:.3f} macro over "
+        f"{scores['entities']} entities."
     )
