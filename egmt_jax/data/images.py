@@ -1,4 +1,4 @@
-"""Images on disk <-> arrays: 8-bit grey and RGB, luma, atomic writing, matching of pairs."""
+"""Images on disk <-> arrays: grey and RGB, luma, atomic writing, matching of pairs."""
 
 import os
 import pathlib
@@ -24,16 +24,45 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       UserError: the file is missing, empty, not decodable, or deeper than 8 bits.
     """
-    path = pathlib.Path(path)
+    return decode_image(_read_bytes(path), str(path))
+
+
+def read_deep_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads an image of 8, 16 or 32 bits a channel as it is stored, thermal ones for instance.
+
+    Args:
+      path: an image file OpenCV can decode.
+
+    Returns:
+      uint8, uint16 or float32, [H, W, 1] for grey files and [H, W, 3] RGB for colour ones (alpha is
+      dropped).
+
+    Raises:
+      UserError: the file is missing, empty, not decodable, or has pixels of another type.
+    """
+    image = _decode(_read_bytes(path), str(path))
+    if image.dtype not in (np.uint8, np.uint16, np.float32):
+        raise UserError(f"{path}: {image.dtype} pixels; convert it to uint8, uint16 or float32")
+    return image
+
+
+def _read_bytes(path: str | os.PathLike) -> bytes:
     try:
-        encoded = path.read_bytes()
+        return pathlib.Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_image(encoded, str(path))
 
 
 def decode_image(encoded: bytes, name: str) -> np.ndarray:
     """Decodes the bytes of an image file; `name` is what errors call it. See `read_image`."""
+    image = _decode(encoded, name)
+    if image.dtype != np.uint8:
+        raise UserError(f"{name}: {image.dtype} pixels; convert it to 8 bits per channel first")
+    return image
+
+
+def _decode(encoded: bytes, name: str) -> np.ndarray:
+    """[H, W, 1] or RGB [H, W, 3] of the file's own dtype."""
     image = None
     # Some versions of OpenCV fill what is missing of a truncated JPEG with grey.
     truncated = encoded.startswith(b"\xff\xd8") and b"\xff\xd9" not in encoded
@@ -41,8 +70,6 @@ def decode_image(encoded: bytes, name: str) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UserError(f"{name}: not a readable image (empty, truncated or of another type)")
-    if image.dtype != np.uint8:
-        raise UserError(f"{name}: {image.dtype} pixels; convert it to 8 bits per channel first")
     if image.ndim == 2:
         return image[..., None]
     return np.ascontiguousarray(image[..., 2::-1])

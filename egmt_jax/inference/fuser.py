@@ -1,21 +1,31 @@
-"""Fuses single pairs of any size with one model, compiling once per bucket of sizes."""
+"""Fuses pairs of any size and depth with one model, compiling once per bucket of sizes."""
 
 import dataclasses
+import functools
+import os
+import pathlib
 from collections.abc import Sequence
 
+import cv2
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from egmt_jax.data.images import to_uint8, with_chroma
+from egmt_jax.data.thermal import InfraredRange, check_float, infrared_to_unit
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
+from egmt_jax.inference import tiles
 from egmt_jax.models import EGMT
+from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE
 
 BUCKET = 64
 """Sides are padded to multiples of this many pixels, so that few shapes are compiled."""
 
 MOST_ENTITIES = 8
+
+TILE = 1024
+"""Longest side of what is rendered at once, unless told otherwise; without margins."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,32 +35,107 @@ class Fused:
     Attributes:
       fused: float32 [H, W] in [0, 1], luma.
       probabilities: entity -> probability that it is in the pair, in the vocabulary's order.
+      visible: as it was given.
+      guides: entities whose attention can be asked for: those given, or the model's whole
+        vocabulary where it guided itself; empty without guidance.
+      grid: float32 [h, w, len(guides)], attention per cell.
+      step: pixels per cell.
     """
 
     fused: np.ndarray
     probabilities: dict[str, float]
+    visible: np.ndarray
+    guides: tuple[str, ...]
+    grid: np.ndarray
+    step: float
+
+    @property
+    def image(self) -> np.ndarray:
+        """The picture in the dtype of the visible image: uint8, uint16, or float in [0, 1].
+
+        RGB [H, W, 3] with the visible image's chroma where that has colour (its alpha is dropped),
+        otherwise grey [H, W], or [H, W, 1] where it was given so.
+        """
+        dtype, shape = self.visible.dtype, self.visible.shape
+        if dtype == np.uint8:
+            fused = to_uint8(self.fused)
+        elif dtype == np.uint16:
+            fused = np.rint(np.float32(65535.0) * self.fused).astype(np.uint16)
+        else:
+            fused = self.fused.astype(dtype)
+        if len(shape) == 2 or shape[2] == 1:
+            return fused.reshape(shape)
+        if dtype == np.uint8:
+            return with_chroma(fused, np.ascontiguousarray(self.visible[..., :3]))
+        visible = np.ascontiguousarray(self.visible[..., :3], _working(dtype))
+        ycrcb = cv2.cvtColor(visible, cv2.COLOR_RGB2YCrCb)
+        ycrcb[..., 0] = fused
+        image = cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2RGB)
+        return image if dtype == np.uint16 else np.clip(image, 0.0, 1.0).astype(dtype)
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Entities that the classifier finds more likely in the pair than not, likeliest first."""
+        likely = [name for name, value in self.probabilities.items() if value > 0.5]
+        return tuple(sorted(likely, key=lambda name: -self.probabilities[name]))
+
+    def attention(self, entity: str) -> np.ndarray:
+        """How much each place looked at an entity: float32 [H, W] in [0, 1].
+
+        Over all guides it sums to 1 at most; the rest looked at nothing.
+
+        Raises:
+          UserError: the entity did not guide this fusion.
+        """
+        name = load_vocabulary().canonical(entity)
+        if name not in self.guides:
+            raise UserError(f"{name} did not guide this fusion; give it among the entities")
+        return tiles.enlarge(self.grid[..., self.guides.index(name)], self.step, self.fused.shape)
 
 
 class Fuser:
-    """A model ready to fuse.
+    """A model ready to fuse: weights and compiled shapes are kept between calls.
 
     Args:
       model: trained or not.
       names: of the entities of its table, in order.
+      tile: pixels; a side longer than this is rendered in tiles, which changes the result by
+        float32 rounding only. Halving it quarters the memory that rendering takes.
     """
 
-    def __init__(self, model: EGMT, names: Sequence[str]):
-        self.names = tuple(names)
+    def __init__(self, model: EGMT, names: Sequence[str], tile: int = TILE):
+        if tile < BUCKET:
+            raise UserError(f"tile={tile}: at least {BUCKET} pixels")
+        self.names, self._tile = tuple(names), tile
+        self._margin, self._align = model.receptive_field, 2 * model.patch
         graphdef, self._state = nnx.split(model)
 
         @jax.jit
-        def fuse(state, visible, infrared, entity_ids, valid):
+        def look(state, visible, infrared, valid, factor, entity_ids):
             model = nnx.merge(graphdef, state)
+            visual = model.visual(visible, infrared, valid)
+            visual = dataclasses.replace(visual, step=visual.step * factor)
             entities = None if entity_ids is None else model.entity_tokens(entity_ids)
-            fusion = model(visible, infrared, entities, valid)
-            return fusion.fused[0, :, :, 0], jax.nn.sigmoid(fusion.entity_logits[0])
+            return model.guide(visual, entities), jax.nn.sigmoid(visual.entity_logits)
 
-        self._fuse = fuse
+        @jax.jit
+        def render(state, visible, infrared, context, valid, origin):
+            model = nnx.merge(graphdef, state)
+            return model.render(visible, infrared, context, valid, (origin[0], origin[1]))[..., 0]
+
+        self._look, self._render = look, render
+
+    @classmethod
+    def load(cls, workdir: str | os.PathLike, tile: int = TILE) -> "Fuser":
+        """The model of a training run's newest checkpoint.
+
+        Raises:
+          UserError: there is none in the workdir, or it is not one of this kind of model.
+        """
+        from egmt_jax.training.checkpoints import load_model  # Orbax is slow to import
+
+        model, names, _ = load_model(workdir)
+        return cls(model, names, tile)
 
     def ids(self, entities: Sequence[str]) -> np.ndarray:
         """Ids of entities by name, synonym or plural: int32 [8], padded with -1.
@@ -58,51 +143,238 @@ class Fuser:
         Raises:
           UserError: more than 8, or one that the model does not know.
         """
+        names = self._canonical(entities)
+        ids = np.full(MOST_ENTITIES, -1, np.int32)
+        ids[: len(names)] = [self.names.index(name) for name in names]
+        return ids
+
+    def _canonical(self, entities: Sequence[str]) -> tuple[str, ...]:
+        if isinstance(entities, str):
+            raise UserError(f"entities={entities!r}: give a list of names")
         if len(entities) > MOST_ENTITIES:
             raise UserError(
                 f"{len(entities)} entities given; at most {MOST_ENTITIES} guide a fusion"
             )
         vocabulary = load_vocabulary()
-        names = [vocabulary.canonical(entity) for entity in entities]
+        names = tuple(dict.fromkeys(vocabulary.canonical(entity) for entity in entities))
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise UserError(
                 f"this model does not know {', '.join(unknown)}; it was trained without"
             )
-        ids = np.full(MOST_ENTITIES, -1, np.int32)
-        ids[: len(names)] = [self.names.index(name) for name in names]
-        return ids
+        return names
 
     def __call__(
-        self, visible: np.ndarray, infrared: np.ndarray, entities: Sequence[str] | None = None
+        self,
+        visible: np.ndarray,
+        infrared: np.ndarray,
+        entities: Sequence[str] | None = None,
+        *,
+        infrared_range: InfraredRange | None = None,
+        black_hot: bool = False,
     ) -> Fused:
         """Fuses one pair.
 
         Args:
-          visible: luma, uint8 [H, W] or [H, W, 1].
-          infrared: likewise, the same size.
+          visible: uint8, uint16 (0 to 65535) or float (in [0, 1]); grey [H, W] or [H, W, 1], RGB
+            [H, W, 3] or RGBA [H, W, 4]; 16 pixels or more each way.
+          infrared: likewise, the same size; of colour only the luma counts.
           entities: names of those that guide; None: the classifier's own; empty: no guidance.
+          infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
+          black_hot: warm is dark in the infrared image.
 
         Raises:
-          UserError: sizes that differ or are below 16, or an unknown entity.
+          UserError: sizes that differ or are below 16, values that are not finite or out of range,
+            another dtype or shape, or an unknown entity.
         """
-        visible, infrared = (np.reshape(x, x.shape[:2]) for x in (visible, infrared))
-        if visible.shape != infrared.shape:
-            raise UserError(
-                f"visible {visible.shape} and infrared {infrared.shape} differ in size (rows, "
-                "columns); resample one of them first"
+        return self.batch(
+            [visible],
+            [infrared],
+            entities,
+            infrared_range=infrared_range,
+            black_hot=black_hot,
+        )[0]
+
+    def batch(
+        self,
+        visible: Sequence[np.ndarray],
+        infrared: Sequence[np.ndarray],
+        entities: Sequence[str] | None = None,
+        *,
+        infrared_range: InfraredRange | None = None,
+        black_hot: bool = False,
+    ) -> list[Fused]:
+        """Fuses pairs of one size together; every pair comes out as it would alone.
+
+        Args:
+          visible: images as a call takes them, or one array of them along the first axis.
+          infrared: as many.
+          entities: of every pair, as in a call.
+          infrared_range: as in a call.
+          black_hot: as in a call.
+
+        Raises:
+          UserError: as a call, or sizes that differ within the batch.
+        """
+        if len(visible) != len(infrared) or len(visible) == 0:
+            raise UserError(f"{len(visible)} visible and {len(infrared)} infrared images given")
+        names = None if entities is None else self._canonical(entities)
+        ids = None if entities is None else np.tile(self.ids(entities), (len(visible), 1))
+        lumas = [_luma(image, "visible") for image in visible]
+        heats = [
+            infrared_to_unit(_luma(image, "infrared", False), infrared_range, black_hot)
+            for image in infrared
+        ]
+        for luma, heat in zip(lumas, heats, strict=True):
+            _check_sizes(luma.shape, heat.shape, lumas[0].shape)
+        context, probabilities = self._context(lumas, heats, ids)
+        fused = self._rendered(lumas, heats, context)
+        guides = self.names if names is None else names
+        cells = np.asarray(context.visual.cells)
+        steps = np.asarray(context.visual.step)
+        grids = np.asarray(context.attention)
+        return [
+            Fused(
+                fused[k],
+                dict(zip(self.names, np.asarray(probabilities[k]).tolist(), strict=True)),
+                np.asarray(visible[k]),
+                guides,
+                grids[k, : cells[k, 0], : cells[k, 1], : len(guides)],
+                float(steps[k]),
             )
-        height, width = visible.shape
-        if min(height, width) < 16:
-            raise UserError(f"{height} x {width} pixels: at least 16 each way are needed")
-        size = (1, -(-height // BUCKET) * BUCKET, -(-width // BUCKET) * BUCKET)
-        batch, valid = np.zeros((2, *size, 1), np.float32), np.zeros(size, bool)
-        batch[0, 0, :height, :width, 0] = visible.astype(np.float32) / 255.0
-        batch[1, 0, :height, :width, 0] = infrared.astype(np.float32) / 255.0
-        valid[:, :height, :width] = True
-        ids = None if entities is None else jnp.asarray(self.ids(entities))[None]
-        fused, probabilities = self._fuse(self._state, batch[0], batch[1], ids, valid)
-        return Fused(
-            np.asarray(fused)[:height, :width],
-            dict(zip(self.names, np.asarray(probabilities).tolist(), strict=True)),
+            for k in range(len(lumas))
+        ]
+
+    def _context(self, lumas, heats, ids):
+        """The context of each pair from its reduction on the host, and the probabilities [B, K]."""
+        reduced = [
+            [tiles.reduce_image(image, CONTEXT_SIDE) for image in images]
+            for images in (lumas, heats)
+        ]
+        rows, columns = reduced[0][0][0].shape
+        size = (len(lumas), _bucket(rows), _bucket(columns))
+        pair, valid = np.zeros((2, *size, 1), np.float32), np.zeros(size, bool)
+        for modality, images in enumerate(reduced):
+            for k, (image, _) in enumerate(images):
+                pair[modality, k, :rows, :columns, 0] = image
+        valid[:, :rows, :columns] = True
+        factor = np.full(len(lumas), reduced[0][0][1], np.float32)
+        return self._look(self._state, pair[0], pair[1], valid, factor, ids)
+
+    def _rendered(self, lumas, heats, context) -> np.ndarray:
+        """float32 [B, H, W], tile by tile."""
+        height, width = lumas[0].shape
+        extent, layout = tiles.layout((height, width), self._tile, self._margin, self._align)
+        canvas = _bucket(extent[0]), _bucket(extent[1])
+        fused = np.empty((len(lumas), height, width), np.float32)
+        for tile in layout:
+            visible, infrared = (
+                np.stack([tiles.cut(image, tile.origin, canvas) for image in images])[..., None]
+                for images in (lumas, heats)
+            )
+            top, left = tile.origin
+            valid = np.zeros((len(lumas), *canvas), bool)
+            valid[:, : height - top, : width - left] = True
+            origin = np.asarray(tile.origin, np.int32)
+            rendered = self._render(self._state, visible, infrared, context, valid, origin)
+            rows, columns = tile.core
+            fused[:, rows, columns] = np.asarray(rendered)[
+                :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+            ]
+        return fused
+
+
+def fuse(
+    visible: np.ndarray,
+    infrared: np.ndarray,
+    entities: Sequence[str] | None = None,
+    *,
+    workdir: str | os.PathLike | None = None,
+    infrared_range: InfraredRange | None = None,
+    black_hot: bool = False,
+) -> np.ndarray:
+    """Fuses one pair into a picture. For many pairs, or more than the picture, take a `Fuser`.
+
+    Args:
+      visible: uint8, uint16 or float in [0, 1]; grey [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA
+        [H, W, 4].
+      infrared: likewise, the same size.
+      entities: names of those that guide; None: the classifier's own; empty: no guidance.
+      workdir: of a training run; its newest checkpoint is used, and kept for the next call.
+      infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
+      black_hot: warm is dark in the infrared image.
+
+    Returns:
+      The dtype of `visible`: [H, W, 3] RGB where that has colour, otherwise its shape.
+
+    Raises:
+      UserError: see `Fuser`; or no workdir.
+    """
+    fused = load_fuser(workdir)(
+        visible, infrared, entities, infrared_range=infrared_range, black_hot=black_hot
+    )
+    return fused.image
+
+
+def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
+    """The `Fuser` of a workdir's newest checkpoint; the last one is kept.
+
+    Raises:
+      UserError: no workdir, or no checkpoint in it.
+    """
+    if workdir is None:
+        raise UserError("no weights come with this version: name the workdir of a training run")
+    checkpoints = pathlib.Path(workdir).absolute() / "checkpoints"
+    return _load(workdir, checkpoints.stat().st_mtime_ns if checkpoints.is_dir() else 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(workdir: str | os.PathLike, changed: int) -> Fuser:
+    """`changed` tells a workdir that has been trained further from what it was."""
+    return Fuser.load(workdir)
+
+
+def _bucket(pixels: int) -> int:
+    return -(-pixels // BUCKET) * BUCKET
+
+
+def _working(dtype: np.dtype) -> np.dtype:
+    """The dtype that OpenCV converts colours in."""
+    return dtype if dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
+
+
+def _luma(image: np.ndarray, name: str, to_unit: bool = True) -> np.ndarray:
+    """BT.601 luma [H, W]: uint8, else float32 in [0, 1], or as deep as given unless `to_unit`."""
+    image = np.asarray(image)
+    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
+        raise UserError(f"{name} image has dtype {image.dtype}; give uint8, uint16 or float")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        raise UserError(
+            f"{name} image has shape {image.shape}; give [H, W], or [H, W, C] with C of 1, 3 or 4"
         )
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        raise UserError(
+            f"{name} image has {image.shape[0]} x {image.shape[1]} pixels: at least "
+            f"{SMALLEST_SIDE} each way are needed"
+        )
+    if to_unit and image.dtype.kind == "f":
+        check_float(image, name)
+    if image.ndim == 3 and image.shape[2] > 1:
+        colour = np.ascontiguousarray(image[..., :3], _working(image.dtype))
+        image = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
+    image = image.reshape(image.shape[:2])
+    if not to_unit or image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return image.astype(np.float32) / np.float32(65535.0)
+    return np.clip(image.astype(np.float32), 0.0, 1.0)  # rounding of the weighted sum
+
+
+def _check_sizes(visible, infrared, first):
+    if visible != infrared:
+        raise UserError(
+            f"visible {visible} and infrared {infrared} differ in size (rows, columns); resample "
+            "one of them first"
+        )
+    if visible != first:
+        raise UserError(f"pairs of {first} and {visible} pixels in one batch; give equal sizes")
