@@ -45,7 +45,9 @@ def main(arguments: list[str]) -> None:
     from egmt_jax.training.loop import train
     from egmt_jax.training.processes import start_processes
 
-    logging.set_verbosity(logging.WARNING)  # Orbax and TFDS tell every file they touch
+    logging.set_verbosity(logging.WARNING)  # TFDS tells every file it touches
+    # What goes wrong in Orbax comes as an exception: its log would drown that in tracebacks.
+    logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
     config, workdir = _CONFIG.value, _WORKDIR.value
     keep_compiled(workdir)
     try:
@@ -56,8 +58,11 @@ def main(arguments: list[str]) -> None:
             print(splits.evaluate(config, workdir))
         else:
             print(f"contact sheet: {splits.export(config, workdir)}")
+        failure = None
     except (UserError, FloatingPointError) as error:
-        sys.exit(f"launch.py: {error}")
+        failure = f"launch.py: {error}"
+    if failure:  # here, where the exception and the work it holds on to are gone
+        sys.exit(failure)
 
 
 def keep_compiled(workdir: str) -> None:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore
 from absl import logging
 from flax import nnx
 from ml_collections import ConfigDict
@@ -19,6 +20,9 @@ from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
 
 FOLDER, BEST, UNREADABLE = "checkpoints", "best", "unreadable_checkpoints"
+
+METADATA = {".zarray": "zarr", "zarr.json": "zarr3"}
+"""File that describes an array on disk -> TensorStore's driver for it."""
 
 SAME = (
     "model",
@@ -146,6 +150,9 @@ class Checkpoints:
         if state.ema is not None:
             items["ema"] = ocp.args.StandardSave(state.ema)
         try:
+            # One at a time: the background threads of several processes meet at the same barriers.
+            for each in (self._manager, self._best):
+                each.wait_until_finished()
             manager.save(step, args=ocp.args.Composite(**items), force=True)
         except Exception as error:
             raise self._failure(error) from error
@@ -257,25 +264,28 @@ def _read_through(path: pathlib.Path) -> None:
     for name in items:
         if name in ("config", "data"):
             _read_json(path / name)
-        else:
-            _read_arrays(path / name)
+            continue
+        for file in (path / name).glob("_*"):
+            json.loads(file.read_text())
+        # Straight from TensorStore: Orbax leaves its other reads running when one of them fails.
+        base = {"driver": "ocdbt", "base": f"file://{path / name}/"}
+        for key in tensorstore.KvStore.open(base).result().list().result():
+            array, _, file = key.decode().rpartition("/")
+            if file in METADATA:
+                spec = {"driver": METADATA[file], "kvstore": base | {"path": f"{array}/"}}
+                tensorstore.open(spec).result().read().result()
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     return ocp.JsonCheckpointHandler().restore(path, args=ocp.args.JsonRestore())
 
 
-def _read_arrays(path: pathlib.Path, template: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A tree of a checkpoint as NumPy arrays, read by this process alone.
-
-    Args:
-      path: of the tree.
-      template: gives its structure; as it was saved by default, but with text for every key.
-    """
-    handler = ocp.PyTreeCheckpointHandler()
-    tree = handler.metadata(path).tree if template is None else template
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-    return handler.restore(path, args=ocp.args.PyTreeRestore(item=template, restore_args=as_numpy))
+def _read_arrays(path: pathlib.Path, template: dict[str, Any]) -> dict[str, Any]:
+    """A tree of a checkpoint, built like `template`, as NumPy arrays, for this process alone."""
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), template)
+    return ocp.PyTreeCheckpointHandler().restore(
+        path, args=ocp.args.PyTreeRestore(item=template, restore_args=as_numpy)
+    )
 
 
 def load_model(
@@ -303,6 +313,7 @@ def load_model(
         )
     for step in steps:
         try:
+            _read_through(folder / str(step))
             return _model_of(folder / str(step))
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,5 +1,6 @@
 """What a run leaves to look at: scalars, pictures, config, environment, a trace."""
 
+import contextlib
 import importlib.metadata
 import json
 import pathlib
@@ -62,13 +63,14 @@ class RunLog:
         if not self._writer:
             return
         scalars = {name if "/" in name else f"loss/{name}": v for name, v in scalars.items()}
-        for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)
+        # First, since the writer waits for ever where its file cannot grow.
         try:
             with self._path.open("a") as file:
                 file.write(json.dumps({"step": step, **scalars}) + "\n")
         except OSError as error:
             raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, step)
 
     def has_scores(self, step: int) -> bool:
         """Whether the model was evaluated after this step; all processes must ask."""
@@ -80,9 +82,10 @@ class RunLog:
             self._writer.add_image("pairs", picture, step, dataformats="HWC")
 
     def close(self) -> None:
-        """Flushes."""
+        """Writes what is left; a full disk is passed over, something else will have told of it."""
         if self._writer:
-            self._writer.close()
+            with contextlib.suppress(OSError):
+                self._writer.close()
 
 
 def read_history(folder: pathlib.Path) -> list[dict[str, float]]:

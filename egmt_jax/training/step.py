@@ -216,9 +216,7 @@ def loss_terms(
     )
     terms = {
         "intensity": losses.intensity(fused, target, masks, aim.emphasis),
-        "gradient": losses.gradient(
-            fused, visible, infrared, target, aim.sharpen, batch["detail"]
-        ),
+        "gradient": losses.gradient(fused, visible, infrared, target, aim.sharpen, batch["detail"]),
         "structure": losses.structure(fused, visible, infrared, batch["detail"]),
         "classification": losses.classification(
             visual.entity_logits,

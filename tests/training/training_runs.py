@@ -1,0 +1,40 @@
+"""What runs leave on disk, for the tests beside this file."""
+
+import pathlib
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from egmt_jax.training.logs import read_history
+
+
+def saved(workdir, step=None):
+    """All arrays of a checkpoint, the newest by default: parameters, average and optimizer."""
+    folder = pathlib.Path(workdir, "checkpoints")
+    step = max(steps(workdir)) if step is None else step
+    return {
+        name: ocp.StandardCheckpointer().restore(folder / str(step) / name)
+        for name in ("params", "ema", "optimizer")
+        if (folder / str(step) / name).exists()
+    }
+
+
+def steps(workdir):
+    folder = pathlib.Path(workdir, "checkpoints")
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+def assert_same(one, two):
+    assert jax.tree.structure(one) == jax.tree.structure(two)
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+def wait_for_step(process, workdir, step, seconds=120):
+    """Returns when the run has logged a step."""
+    end = time.monotonic() + seconds
+    while not any(row["step"] >= step for row in read_history(pathlib.Path(workdir))):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.02)
