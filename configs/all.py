@@ -15,10 +15,10 @@ On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 2
 one to two hours.
 """
 
-from configs import base
+from configs import base, variants
 
 
-def get_config():
+def get_config(variant: str = ""):
     """The base model on a mixture; the weights are shares of each batch, in eighths."""
     config = base.get_config()
     config.data.name = "roadscene"
@@ -33,4 +33,4 @@ def get_config():
         "m3fd": {"name": "m3fd/fusion", "weight": 0.0},
     }
     config.optimizer.steps = 20000
-    return config
+    return variants.vary(config, variant)

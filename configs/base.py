@@ -1,14 +1,18 @@
 """What every config starts from; see the others for commands, times and numbers to expect.
 
+Every config has the variants of `configs/variants.py`: --config=configs/demo.py:no_entities.
+
 Any field can be set on the command line: --config.optimizer.steps=4000.
 """
 
 from ml_collections import ConfigDict
 
+from configs import variants
 
-def get_config() -> ConfigDict:
+
+def get_config(variant: str = "") -> ConfigDict:
     """The base model on `entity_scenes`, sized for a GPU or a patient CPU."""
-    return ConfigDict(
+    config = ConfigDict(
         {
             "seed": 0,
             "data": {
@@ -46,6 +50,9 @@ def get_config() -> ConfigDict:
                 "joint_blocks": 0,
                 "heads": 4,
                 "dimension": 64,
+                # For ablations, see configs/variants.py.
+                "visual_interaction": True,
+                "entity_level": "attention",
                 "dtype": "float32",
             },
             "text_features": "minilm",
@@ -99,3 +106,4 @@ def get_config() -> ConfigDict:
             "profile": False,
         }
     )
+    return variants.vary(config, variant)

@@ -3,10 +3,10 @@
 python launch.py --config=configs/demo.py --workdir=runs/demo
 """
 
-from configs import base
+from configs import base, variants
 
 
-def get_config():
+def get_config(variant: str = ""):
     """The tiny model on 800 rendered scenes of 160 x 128 pixels."""
     config = base.get_config()
     config.data.name = "entity_scenes/demo"
@@ -19,4 +19,4 @@ def get_config():
     config.optimizer.learning_rate = 2e-3
     config.optimizer.steps = 3000
     config.log.pictures_every = 500
-    return config
+    return variants.vary(config, variant)

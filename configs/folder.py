@@ -19,12 +19,12 @@ On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 4
 15 to 25 minutes.
 """
 
-from configs import base
+from configs import base, variants
 
 
-def get_config():
+def get_config(variant: str = ""):
     """The base model on a folder."""
     config = base.get_config()
     config.data.name = "folder"
     config.optimizer.steps = 4000
-    return config
+    return variants.vary(config, variant)

@@ -13,11 +13,11 @@ On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 8
 half an hour to an hour.
 """
 
-from configs import base
+from configs import base, variants
 
 
-def get_config():
+def get_config(variant: str = ""):
     """The base model on MSRS."""
     config = base.get_config()
     config.data.name = "msrs/full"
-    return config
+    return variants.vary(config, variant)

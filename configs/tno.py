@@ -11,12 +11,12 @@ On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 2
 7 to 13 minutes.
 """
 
-from configs import base
+from configs import base, variants
 
 
-def get_config():
+def get_config(variant: str = ""):
     """The base model on TNO; few steps, since a few dozen pairs are soon learnt by heart."""
     config = base.get_config()
     config.data.name = "tno"
     config.optimizer.steps = 2000
-    return config
+    return variants.vary(config, variant)

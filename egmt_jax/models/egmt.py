@@ -14,6 +14,7 @@ from egmt_jax.models.classifier import Classifier
 from egmt_jax.models.decoder import Decoder
 from egmt_jax.models.encoder import Encoder
 from egmt_jax.models.interaction import (
+    ENTITY_LEVELS,
     ChannelAttention,
     EntityAttention,
     VisualTokens,
@@ -123,6 +124,8 @@ class EGMT(nnx.Module):
       joint_blocks: residual blocks where the streams have met.
       heads: of the attention between the streams; divides 2 width.
       dimension: of the attention to entities.
+      visual_interaction: whether the streams attend to each other; False for ablations.
+      entity_level: see `interaction.EntityAttention`; other than "attention" for ablations.
       dtype: of activations: float32 or bfloat16; parameters and output are float32.
       rngs: NNX random streams.
 
@@ -141,6 +144,8 @@ class EGMT(nnx.Module):
         joint_blocks: int = 0,
         heads: int = 4,
         dimension: int = 64,
+        visual_interaction: bool = True,
+        entity_level: str = "attention",
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -148,6 +153,8 @@ class EGMT(nnx.Module):
             raise ValueError(f"patch is 2 or 4, not {patch}")
         if (2 * width) % heads:
             raise ValueError(f"heads={heads} must divide twice the width {width}")
+        if entity_level not in ENTITY_LEVELS:
+            raise ValueError(f"entity_level={entity_level!r}: {', '.join(ENTITY_LEVELS)} are known")
         if jnp.ndim(text_features) != 2:
             raise ValueError(f"text features are [K, D], not {jnp.shape(text_features)}")
         entities, text = text_features.shape
@@ -156,15 +163,19 @@ class EGMT(nnx.Module):
         kwargs = dict(dtype=dtype, rngs=rngs)
         self.visible_encoder = Encoder(width, patch, **kwargs)
         self.infrared_encoder = Encoder(width, patch, **kwargs)
-        self.visible_attention = ChannelAttention(2 * width, heads, **kwargs)
-        self.infrared_attention = ChannelAttention(2 * width, heads, **kwargs)
+        self.visual_interaction = visual_interaction
+        if visual_interaction:
+            self.visible_attention = ChannelAttention(2 * width, heads, **kwargs)
+            self.infrared_attention = ChannelAttention(2 * width, heads, **kwargs)
         self.join = Conv(4 * width, 2 * width, 1, **kwargs)
         self.joint = nnx.List([Residual(2 * width, **kwargs) for _ in range(joint_blocks)])
         # Tokens lie on one grid for every patch: an eighth of the reduced size.
         self.token_unshuffle = CELL // (2 * patch)
         token_inputs = 2 * width * self.token_unshuffle**2
         self.visual_tokens = VisualTokens(token_inputs, tokens, token_blocks, **kwargs)
-        self.entity_attention = EntityAttention(tokens, text, dimension, 2 * width, **kwargs)
+        self.entity_attention = EntityAttention(
+            tokens, text, dimension, 2 * width, level=entity_level, **kwargs
+        )
         self.classifier = Classifier(entities)
         self.decoder = Decoder(width, patch, **kwargs)
         self.tone_hidden = nnx.Linear(tokens + 6, 32, rngs=rngs)
@@ -211,8 +222,12 @@ class EGMT(nnx.Module):
         pair, shallow_mask, deep_mask = self._fill(pair, height, width)
         _, visible_deep = self.visible_encoder(pair[..., :1], shallow_mask, deep_mask)
         _, infrared_deep = self.infrared_encoder(pair[..., 1:], shallow_mask, deep_mask)
-        into_visible = self.visible_attention.matrix(visible_deep, infrared_deep)
-        into_infrared = self.infrared_attention.matrix(infrared_deep, visible_deep)
+        if self.visual_interaction:
+            into_visible = self.visible_attention.matrix(visible_deep, infrared_deep)
+            into_infrared = self.infrared_attention.matrix(infrared_deep, visible_deep)
+        else:
+            channels = visible_deep.shape[-1]
+            into_visible = into_infrared = jnp.zeros((pair.shape[0], channels, channels))
         joined = self._join(visible_deep, infrared_deep, into_visible, into_infrared, deep_mask)
 
         batch = pair.shape[0]
@@ -347,10 +362,11 @@ class EGMT(nnx.Module):
 
     def _join(self, visible, infrared, into_visible, into_infrared, mask):
         """Each deep stream takes up the other, and both become one."""
-        visible, infrared = (
-            visible + apply_matrix(infrared, into_visible),
-            infrared + apply_matrix(visible, into_infrared),
-        )
+        if self.visual_interaction:
+            visible, infrared = (
+                visible + apply_matrix(infrared, into_visible),
+                infrared + apply_matrix(visible, into_infrared),
+            )
         return activation(self.join(jnp.concatenate([visible, infrared], axis=-1), mask))
 
     def _tone(self, summary):

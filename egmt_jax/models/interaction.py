@@ -82,6 +82,9 @@ class VisualTokens(nnx.Module):
         return masked(x + self.summary(mean)[:, None, None, :], mask)
 
 
+ENTITY_LEVELS = ("attention", "average", "none")
+
+
 class EntityAttention(nnx.Module):
     """Visual tokens attend to entity features; what they find becomes a scale and shift per cell.
 
@@ -93,17 +96,31 @@ class EntityAttention(nnx.Module):
       text: width D of the text features.
       dimension: of queries, keys and values.
       modulated: channels of the features to be scaled and shifted.
+      level: "attention"; for ablations "average", by which every cell looks at the given entities
+        alike, or "none", which leaves only the agreement that the classifier needs.
       dtype: of the computation.
       rngs: NNX random streams.
     """
 
     def __init__(
-        self, tokens: int, text: int, dimension: int, modulated: int, *, dtype: Any, rngs: nnx.Rngs
+        self,
+        tokens: int,
+        text: int,
+        dimension: int,
+        modulated: int,
+        *,
+        level: str = "attention",
+        dtype: Any,
+        rngs: nnx.Rngs,
     ):
+        self.level, self.modulated = level, modulated
         self.query = nnx.Linear(tokens, dimension, dtype=dtype, rngs=rngs)
         self.key = nnx.Linear(text, dimension, rngs=rngs)
-        self.value = nnx.Linear(text, dimension, rngs=rngs)
+        if level != "none":
+            self.value = nnx.Linear(text, dimension, rngs=rngs)
         self.nothing = nnx.Param(jnp.zeros((), jnp.float32))
+        if level == "none":
+            return
         self.visual = nnx.Linear(tokens, dimension, dtype=dtype, rngs=rngs)
         self.entity = nnx.Linear(dimension, dimension, use_bias=False, dtype=dtype, rngs=rngs)
         self.modulate = nnx.Linear(
@@ -141,11 +158,25 @@ class EntityAttention(nnx.Module):
           Scale and shift per cell [B, h, w, 2 modulated], zero at the start of training, and the
           attention [B, h, w, N], float32; what is missing to a sum of 1 over N went to nothing.
         """
+        if self.level == "none":
+            grid = tokens.shape[:3]
+            modulation = jnp.zeros((*grid, 2 * self.modulated), tokens.dtype)
+            return modulation, jnp.zeros((*grid, weight.shape[1]))
+        if self.level == "average":
+            share = weight / jnp.maximum(jnp.sum(weight, axis=1, keepdims=True), 1e-6)
+            attention = jnp.broadcast_to(
+                share[:, None, None, :], (*tokens.shape[:3], weight.shape[1])
+            )
+            return self._modulation(tokens, features, attention), attention
         scores = self.similarity(tokens, features)
         bias = jnp.where(weight > 0.0, jnp.log(jnp.maximum(weight, 1e-6)), -jnp.inf)
         nothing = jnp.zeros((*scores.shape[:3], 1))
         scores = jnp.concatenate([scores + bias[:, None, None, :], nothing], axis=-1)
         attention = jax.nn.softmax(scores, axis=-1)[..., :-1]
+        return self._modulation(tokens, features, attention), attention
+
+    def _modulation(self, tokens, features, attention):
+        """Scale and shift from what each cell found."""
         found = jnp.einsum("bhwn,bne->bhwe", attention, self.value(features))
         hidden = self.visual(tokens) + self.entity(found.astype(tokens.dtype))
-        return self.modulate(activation(hidden)), attention
+        return self.modulate(activation(hidden))

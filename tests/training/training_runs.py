@@ -14,11 +14,14 @@ def saved(workdir, step=None):
     """All arrays of a checkpoint, the newest by default: parameters, average and optimizer."""
     folder = pathlib.Path(workdir, "checkpoints")
     step = max(steps(workdir)) if step is None else step
-    return {
-        name: ocp.StandardCheckpointer().restore(folder / str(step) / name)
-        for name in ("params", "ema", "optimizer")
-        if (folder / str(step) / name).exists()
-    }
+    trees = {}
+    for name in ("params", "ema", "optimizer"):
+        path, handler = folder / str(step) / name, ocp.PyTreeCheckpointHandler()
+        if path.exists():
+            tree = handler.metadata(path).tree
+            numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+            trees[name] = handler.restore(path, args=ocp.args.PyTreeRestore(restore_args=numpy))
+    return trees
 
 
 def steps(workdir):
