@@ -1,14 +1,22 @@
-"""`egmt fuse`: two files or two folders of registered pairs."""
+"""`egmt fuse`: two files, or two folders of registered pairs."""
 
 import argparse
+import os
 import pathlib
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("visible", type=pathlib.Path, help="a picture, or a folder of them")
     parser.add_argument(
-        "infrared", type=pathlib.Path, help="its counterpart; in folders, files match by stem"
+        "visible",
+        type=pathlib.Path,
+        help="a picture; or a folder; or a quoted pattern with one *, such as 'street/*_rgb.jpg'",
+    )
+    parser.add_argument(
+        "infrared",
+        type=pathlib.Path,
+        help="its counterpart; files of folders match by stem, of patterns by what * stands for",
     )
     parser.add_argument(
         "-o", "--out", type=pathlib.Path, required=True, help="PNG file, or folder for folders"
@@ -16,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         type=pathlib.Path,
-        required=True,
         metavar="WORKDIR",
         help="workdir of a training run; its newest checkpoint is used",
     )
@@ -28,6 +35,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     guidance.add_argument("--no-entities", action="store_true", help="switch the guidance off")
     parser.add_argument("--grey", action="store_true", help="write luma without colour")
+    parser.add_argument(
+        "--overlay",
+        action="store_true",
+        help="draw what the model looked at over each picture, into OUT's folder attention/",
+    )
+    parser.add_argument(
+        "--size",
+        choices=("visible", "infrared"),
+        default="visible",
+        help="whose size the picture has where the two differ (width to height by 5%% at most); "
+        "default: visible",
+    )
+    parser.add_argument(
+        "--infrared-range",
+        metavar="LOW,HIGH",
+        help="infrared values that become black and white: fixed ones such as 27000,31000, or "
+        "percentiles of each image such as 0.5%%,99.5%%, which is the default for 16 bits; of 8 "
+        "bits everything is kept",
+    )
+    parser.add_argument("--black-hot", action="store_true", help="warm is dark in infrared")
+    parser.add_argument("--recursive", action="store_true", help="look in folders below, too")
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out pairs whose output is there"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="threads that read and write beside the network (default: 2)",
+    )
+    parser.epilog = (
+        "Reads 8- and 16-bit images, and TIFF of float32. Writes 8-bit PNG files. Exits with 0 "
+        "when all is done, 1 when a pair failed (the rest is done), 2 on wrong usage, 130 when "
+        "interrupted."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,58 +80,61 @@ def run(arguments: argparse.Namespace) -> int:
       0, or 1 if any pair failed.
 
     Raises:
-      UserError: nothing can be fused: inputs, checkpoint or entities are wrong.
+      UserError: nothing can be fused: inputs, output, checkpoint or entities are wrong.
     """
-    from egmt_jax.data import images
+    from egmt_jax.data.thermal import parse_range
     from egmt_jax.errors import UserError
 
-    jobs = _jobs(arguments.visible, arguments.infrared, arguments.out)
+    if arguments.jobs < 1:
+        raise UserError(f"--jobs={arguments.jobs}: at least 1")
+    infrared_range = arguments.infrared_range and parse_range(arguments.infrared_range)
+    jobs = _jobs(arguments.visible, arguments.infrared, arguments.out, arguments.recursive)
+    _check_outputs(jobs)
     entities = _entities(arguments)
+    wanted = [job for job in jobs if not (arguments.skip_existing and job[2].exists())]
+    failures: list[str] = []
+    if wanted:
+        _keep_compiled()
+        from egmt_jax.inference import files
+        from egmt_jax.inference.fuser import load_fuser
 
-    from tqdm import tqdm
-
-    from egmt_jax.inference.fuser import Fuser
-    from egmt_jax.training.checkpoints import load_model
-
-    model, names, _ = load_model(arguments.checkpoint)
-    fuser = Fuser(model, names)
-    if entities:
-        fuser.ids(entities)  # tells unknown names before any work
-    failures = []
-    for visible_path, infrared_path, out in tqdm(jobs, "Fusing", disable=len(jobs) == 1):
-        try:
-            visible = images.read_image(visible_path)
-            infrared = images.to_grey(images.read_image(infrared_path))
-            luma = images.to_grey(visible)
-            if luma.shape != infrared.shape:
-                raise UserError(
-                    f"{visible_path} has {luma.shape[1]} x {luma.shape[0]} pixels, {infrared_path} "
-                    f"{infrared.shape[1]} x {infrared.shape[0]}: resample one to the other's size"
-                )
-            fused = images.to_uint8(fuser(luma, infrared, entities).fused)
-            if visible.shape[2] == 3 and not arguments.grey:
-                fused = images.with_chroma(fused, visible)
-            images.write_png(out, fused)
-        except UserError as error:
-            failures.append(str(error))
-    for failure in failures:
-        print(f"egmt fuse: {failure}")
-    if len(jobs) > 1 or failures:
-        print(f"{len(jobs) - len(failures)} of {len(jobs)} pairs fused into {arguments.out}")
+        fuser = load_fuser(arguments.checkpoint)
+        if entities:
+            fuser.ids(entities)  # tells unknown names before any work
+        settings = files.Settings(
+            entities=entities,
+            size=arguments.size,
+            grey=arguments.grey,
+            overlay=arguments.overlay,
+            infrared_range=infrared_range,
+            black_hot=arguments.black_hot,
+        )
+        failures, warnings = files.fuse_files(
+            fuser, [files.Job(*job) for job in wanted], settings, arguments.jobs
+        )
+        for warning in warnings:
+            print(f"egmt fuse: warning: {warning}", file=sys.stderr)
+        for failure in failures:
+            print(f"egmt fuse: {failure}", file=sys.stderr)
+    if len(jobs) > 1 or failures or not wanted:
+        skipped = len(jobs) - len(wanted)
+        there = f", {skipped} were there" if skipped else ""
+        print(f"{len(wanted) - len(failures)} of {len(jobs)} pairs fused{there}: {arguments.out}")
     return 1 if failures else 0
 
 
-def _jobs(visible: pathlib.Path, infrared: pathlib.Path, out: pathlib.Path):
+def _jobs(visible: pathlib.Path, infrared: pathlib.Path, out: pathlib.Path, recursive: bool):
     """(visible, infrared, output) for every pair."""
-    from egmt_jax.data import images
+    from egmt_jax.data.pairs import find_pairs, is_many
     from egmt_jax.errors import UserError
 
     for path in (visible, infrared):
-        if not path.exists():
-            raise UserError(f"{path}: no such file or folder")
-    if visible.is_dir() != infrared.is_dir():
+        if not (path.exists() or is_many(path)):
+            reason = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
+            raise UserError(f"{path}: {reason}")
+    if is_many(visible) != is_many(infrared):
         raise UserError(f"{visible} and {infrared}: give two files or two folders")
-    if not visible.is_dir():
+    if not is_many(visible):
         if out.is_dir():
             out = out / f"{visible.stem}.png"
         elif out.suffix.lower() != ".png":
@@ -96,14 +142,25 @@ def _jobs(visible: pathlib.Path, infrared: pathlib.Path, out: pathlib.Path):
         return [(visible, infrared, out)]
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; name a folder for the pictures of two folders")
-    folders = {
-        str(visible): images.list_images(visible),
-        str(infrared): images.list_images(infrared),
-    }
     return [
-        (folders[str(visible)][stem], folders[str(infrared)][stem], out / f"{stem}.png")
-        for stem in images.match_stems(folders)
+        (pair.visible, pair.infrared, out / f"{pair.name}.png")
+        for pair in find_pairs(visible, infrared, recursive)
     ]
+
+
+def _check_outputs(jobs) -> None:
+    """Raises UserError where a picture would replace a source, or cannot be written."""
+    from egmt_jax.errors import UserError
+
+    sources = {os.path.realpath(path) for job in jobs for path in job[:2]}
+    for _, _, out in jobs:
+        if os.path.realpath(out) in sources:
+            raise UserError(f"{out}: would replace a source; name another output")
+    for folder in {job[2].parent.absolute() for job in jobs}:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            reason = "cannot be written to" if there.is_dir() else "is not a folder"
+            raise UserError(f"{there}: {reason}; name another output")
 
 
 def _entities(arguments: argparse.Namespace) -> list[str] | None:
@@ -113,6 +170,22 @@ def _entities(arguments: argparse.Namespace) -> list[str] | None:
     if arguments.entities is None:
         return None
     from egmt_jax.entities import load_vocabulary
+    from egmt_jax.errors import UserError
 
     names = [name.strip() for name in arguments.entities.split(",") if name.strip()]
+    if not names:
+        raise UserError("--entities names nothing; --no-entities switches the guidance off")
     return [load_vocabulary().canonical(name) for name in names]
+
+
+def _keep_compiled() -> None:
+    """Has JAX keep what it compiles in the user's cache folder, so that later runs start sooner.
+
+    Left as it is where a folder is set already, by JAX_COMPILATION_CACHE_DIR for instance.
+    """
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home, "egmt-jax")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

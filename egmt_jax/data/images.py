@@ -1,5 +1,6 @@
 """Images on disk <-> arrays: grey and RGB, luma, atomic writing, matching of pairs."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterable
@@ -67,7 +68,8 @@ def _decode(encoded: bytes, name: str) -> np.ndarray:
     # Some versions of OpenCV fill what is missing of a truncated JPEG with grey.
     truncated = encoded.startswith(b"\xff\xd8") and b"\xff\xd9" not in encoded
     if encoded and not truncated:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        with contextlib.suppress(cv2.error):  # some damaged or immense files raise it
+            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UserError(f"{name}: not a readable image (empty, truncated or of another type)")
     if image.ndim == 2:

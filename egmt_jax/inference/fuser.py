@@ -323,7 +323,10 @@ def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
       UserError: no workdir, or no checkpoint in it.
     """
     if workdir is None:
-        raise UserError("no weights come with this version: name the workdir of a training run")
+        raise UserError(
+            "no weights come with this version: name the workdir of a training run "
+            "(workdir=, or --checkpoint)"
+        )
     checkpoints = pathlib.Path(workdir).absolute() / "checkpoints"
     return _load(workdir, checkpoints.stat().st_mtime_ns if checkpoints.is_dir() else 0)
 

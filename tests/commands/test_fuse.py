@@ -1,8 +1,12 @@
 """`egmt fuse` as a user runs it, on a checkpoint of a short run."""
 
+import os
+import pathlib
+
 import numpy as np
 import pytest
 
+import egmt_jax
 from configs import base
 from egmt_jax.cli import main
 from egmt_jax.data import images
@@ -64,14 +68,14 @@ def test_a_broken_pair_is_reported_and_does_not_stop_the_rest(workdir, pairs, ca
     (pairs / "ir" / "0.png").write_bytes(b"")
     assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
     assert [path.name for path in (pairs / "out").iterdir()] == ["1.png"]
-    output = capsys.readouterr().out
-    assert "0.png: not a readable image" in output
-    assert "1 of 2 pairs fused" in output
+    told = capsys.readouterr()
+    assert "0.png: not a readable image" in told.err
+    assert "1 of 2 pairs fused" in told.out
 
 
 def test_sizes_that_differ_are_reported_with_both_names(workdir, pairs, capsys):
     assert fuse(workdir, pairs / "vi" / "0.png", pairs / "ir" / "1.png", pairs / "o.png") == 1
-    assert "0.png has 48 x 40 pixels" in capsys.readouterr().out
+    assert "0.png has 48 x 40 pixels" in capsys.readouterr().err
     assert not (pairs / "o.png").exists()
 
 
@@ -83,11 +87,25 @@ def test_sizes_that_differ_are_reported_with_both_names(workdir, pairs, capsys):
         ("vi/0.png", "ir/0.png", "o.jpg", (), "the output is a PNG file"),
         ("vi", "ir", "vi/0.png", (), "is a file; name a folder"),
         ("vi/0.png", "ir/0.png", "o.png", ("--entities", "zebra"), "'zebra' is not in the voc"),
+        ("vi/0.png", "ir/0.png", "o.png", ("--entities", ","), "--entities names nothing"),
+        ("vi/0.png", "ir/0.png", "o.png", ("--infrared-range", "9"), "give LOW,HIGH such as"),
+        ("vi/0.png", "ir/0.png", "o.png", ("--infrared-range", "9,7"), "the first must be lower"),
+        ("vi/0.png", "ir/0.png", "o.png", ("--infrared-range", "0%,120%"), "0 to 100"),
+        ("vi/0.png", "ir/0.png", "o.png", ("--jobs", "0"), "--jobs=0: at least 1"),
+        ("vi/0.png", "ir/0.png", "vi/0.png", (), "would replace a source"),
+        ("vi", "ir", "vi", (), "would replace a source"),
+        ("vi", "vi", "o", (), "given as both visible and infrared"),
+        ("vi/0.png", "ir/0.png", "vi/0.png/o.png", (), "is not a folder"),
+        ("vi/0.png", "loop.png", "o.png", (), "loop.png: a link that leads nowhere"),
+        ("vi/*_rgb.png", "ir", "o", (), "no images in it"),
+        ("vi/*_*.png", "ir", "o", (), "give one * in the pattern"),
+        ("no/*.png", "ir", "o", (), "no such folder"),
     ],
 )
 def test_what_cannot_work_is_one_line(
     workdir, pairs, capsys, visible, infrared, out, more, message
 ):
+    (pairs / "loop.png").symlink_to(pairs / "loop.png")
     assert fuse(workdir, pairs / visible, pairs / infrared, pairs / out, *more) == 1
     error = capsys.readouterr().err
     assert message in error
@@ -119,3 +137,79 @@ def test_a_checkpoint_of_another_model_is_told(workdir, pairs, capsys, tmp_path)
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
     assert fuse(tmp_path / "other", *files, pairs / "o.png") == 1
     assert "not a checkpoint of this model" in capsys.readouterr().err
+
+
+def test_no_checkpoint_is_told_before_anything_is_read(pairs, capsys):
+    files = str(pairs / "vi" / "0.png"), str(pairs / "ir" / "0.png")
+    assert main(["fuse", *files, "-o", str(pairs / "o.png")]) == 1
+    assert "name the workdir of a training run" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_that_cannot_be_written_is_told_before_any_work(workdir, pairs, capsys):
+    pairs.chmod(0o500)
+    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_patterns_match_by_what_the_star_stands_for_in_folders_below(workdir, tmp_path, capsys):
+    for name in ("day/1", "night/1"):
+        visible, infrared = made_up_pair(40, 48)
+        images.write_png(tmp_path / f"{name}_rgb.png", visible)
+        images.write_png(tmp_path / f"{name}_th.png", infrared)
+    (tmp_path / "day" / "again").symlink_to(tmp_path)  # leads in circles
+    patterns = tmp_path / "*_rgb.png", tmp_path / "*_th.png"
+    assert fuse(workdir, *patterns, tmp_path / "out") == 1
+    assert "no images in it" in capsys.readouterr().err
+    assert fuse(workdir, *patterns, tmp_path / "out", "--recursive") == 0
+    assert sorted(
+        path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.png")
+    ) == [
+        pathlib.Path("day/1.png"),
+        pathlib.Path("night/1.png"),
+    ]
+
+
+def test_what_is_there_is_skipped_on_request(workdir, pairs, capsys):
+    kept = pairs / "out" / "0.png"
+    kept.parent.mkdir()
+    kept.write_bytes(b"mine")
+    folders = pairs / "vi", pairs / "ir", pairs / "out"
+    assert fuse(workdir, *folders, "--skip-existing") == 0
+    assert "1 of 2 pairs fused, 1 were there" in capsys.readouterr().out
+    assert kept.read_bytes() == b"mine"
+    assert fuse(workdir, *folders, "--skip-existing") == 0
+    assert "0 of 2 pairs fused, 2 were there" in capsys.readouterr().out
+    assert fuse(workdir, *folders) == 0
+    assert kept.read_bytes() != b"mine"
+
+
+def test_options_reach_the_pictures(workdir, pairs, capsys):
+    visible, infrared = made_up_pair(40, 48)
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert fuse(workdir, *files, pairs / "plain.png") == 0
+    images.write_png(files[1], 255 - infrared[::2, ::2])
+    more = "--size", "infrared", "--black-hot", "--overlay", "--entities", "person", "--jobs", "1"
+    assert fuse(workdir, *files, pairs / "small.png", *more) == 0
+    assert images.read_image(pairs / "small.png").shape == (20, 24, 3)
+    assert images.read_image(pairs / "attention" / "small.png").shape == (44, 24, 3)
+    images.write_png(files[1], visible)
+    assert fuse(workdir, *files, pairs / "swapped.png") == 0
+    error = capsys.readouterr().err
+    assert "egmt fuse: warning:" in error
+    assert "swapped" in error
+
+
+def test_the_call_for_arrays_gives_what_the_command_writes(workdir, pairs):
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert fuse(workdir, *files, pairs / "o.png", "--entities", "person") == 0
+    visible, infrared = map(images.read_image, files)
+    picture = egmt_jax.fuse(visible, infrared, ["person"], workdir=workdir)
+    np.testing.assert_array_equal(picture, images.read_image(pairs / "o.png"))
+
+
+def test_wrong_usage_exits_with_2_at_once(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["fuse", "a.png", "b.png", "-o", "o.png", "--size", "largest"])
+    assert leaving.value.code == 2
+    assert "--size" in capsys.readouterr().err

@@ -1,0 +1,83 @@
+"""Cheap signs of a pair that is not what its user thinks: swapped, or shifted."""
+
+import cv2
+import numpy as np
+
+COLOURFUL = 0.04
+"""Mean difference of the largest and smallest channel, of 1, from which a picture has colour."""
+
+LARGEST_SHIFT = 3.0
+"""Pixels of the pair by which its edges may lie apart."""
+
+REACH = 32
+"""Pixels, of the pair reduced to `SIDE`, up to which shifts are looked for."""
+
+SIDE = 640
+
+SMALLEST_SIDE = 64
+"""Pixels below which there are too few edges to tell a shift."""
+
+CLEARLY, ABOVE_NOISE = 1.2, 8.0
+"""A shift is told where its correlation is so many times that of being registered, and so many
+deviations above the median of all shifts. On real sets, shifts of 5 to 20 pixels made on purpose
+were found for nearly all street scenes by day; registered ones raised no alarm."""
+
+
+def is_colourful(image: np.ndarray) -> bool:
+    """Whether an image [H, W, 1 or 3] of uint8, uint16 or float in [0, 1] shows colours."""
+    if image.shape[2] == 1:
+        return False
+    sample = image[::4, ::4].astype(np.float32)
+    if image.dtype.kind == "u":
+        sample /= np.float32(np.iinfo(image.dtype).max)
+    return float(np.mean(np.max(sample, axis=2) - np.min(sample, axis=2))) > COLOURFUL
+
+
+def edge_shift(visible: np.ndarray, infrared: np.ndarray) -> tuple[float, float] | None:
+    """By how much the infrared image's edges lie beside the visible one's, where that is clear.
+
+    Edges are compared by strength and direction, whether dark or bright lies on which side left
+    aside: that differs between modalities.
+
+    Args:
+      visible: luma [H, W] of any range.
+      infrared: likewise, the same size.
+
+    Returns:
+      Pixels down and to the right by which infrared lies off; None where that is at most
+      `LARGEST_SHIFT`, or not clear.
+    """
+    scale = min(1.0, SIDE / max(visible.shape))
+    ours, theirs = (_edges(image, scale) for image in (visible, infrared))
+    spectrum = np.conj(np.fft.fft2(ours)) * np.fft.fft2(theirs)
+    # Half-way to phase correlation: repeated structures weigh less.
+    spectrum /= np.sqrt(np.abs(spectrum) + 1e-9 * float(np.max(np.abs(spectrum))) + 1e-30)
+    correlation = np.fft.fftshift(np.fft.ifft2(spectrum).real)
+    row, column = (side // 2 for side in correlation.shape)
+    reach = min(REACH, min(row, column) // 2)
+    around = correlation[row - reach : row + reach + 1, column - reach : column + reach + 1]
+    around = around - np.median(around)
+    distance = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) / scale
+    peak, registered = float(np.max(around)), float(np.max(around[distance <= LARGEST_SHIFT]))
+    noise = 1.4826 * float(np.median(np.abs(around)))
+    if peak <= CLEARLY * registered or peak <= ABOVE_NOISE * noise:
+        return None
+    down, right = np.unravel_index(int(np.argmax(around)), around.shape)
+    return (int(down) - reach) / scale, (int(right) - reach) / scale
+
+
+def _edges(image: np.ndarray, scale: float) -> np.ndarray:
+    """Strength and doubled angle of gradients as complex numbers, faded out at the border."""
+    image = image.astype(np.float32)
+    if scale < 1.0:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    image = cv2.GaussianBlur(image, (0, 0), 1.0)
+    gradient = cv2.Sobel(image, cv2.CV_32F, 1, 0) + np.complex64(1j) * cv2.Sobel(
+        image, cv2.CV_32F, 0, 1
+    )
+    strength = np.maximum(np.abs(gradient), np.float32(1e-9))
+    # A few very strong edges, such as those of a lamp, must not decide alone.
+    bounded = np.minimum(strength, 3.0 * float(np.mean(strength)))
+    edges = np.square(gradient / strength) * bounded
+    edges -= np.mean(edges)
+    return edges * cv2.createHanningWindow(edges.shape[::-1], cv2.CV_32F)

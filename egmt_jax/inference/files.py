@@ -1,0 +1,234 @@
+"""Files of pairs to files of pictures: reading and writing go on beside the network."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from egmt_jax.data import images, registration
+from egmt_jax.data.thermal import InfraredRange, check_float
+from egmt_jax.errors import UserError
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.inference.overlay import attention_overlay
+from egmt_jax.models.egmt import SMALLEST_SIDE
+
+ASPECT = 0.05
+"""Share by which width to height may differ within a pair that is resampled to one size."""
+
+ATTENTION = "attention"
+"""Folder, beside the pictures, of the attention over them."""
+
+
+class Job(NamedTuple):
+    """What becomes what.
+
+    Attributes:
+      visible: file.
+      infrared: file.
+      out: PNG file.
+    """
+
+    visible: pathlib.Path
+    infrared: pathlib.Path
+    out: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How pairs become pictures.
+
+    Attributes:
+      entities: that guide; None: the model's own; empty: none.
+      size: "visible" or "infrared": whose size the picture has where the two differ.
+      grey: luma without colour.
+      overlay: draw the attention over each picture as well, into the folder `ATTENTION`.
+      infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
+      black_hot: warm is dark in the infrared images.
+    """
+
+    entities: Sequence[str] | None = None
+    size: str = "visible"
+    grey: bool = False
+    overlay: bool = False
+    infrared_range: InfraredRange | None = None
+    black_hot: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A pair as it is fused: uint8 [H, W, 1 or 3], and infrared [H, W, 1 or 3] of any depth."""
+
+    visible: np.ndarray
+    infrared: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def fuse_files(
+    fuser: Fuser, jobs: Sequence[Job], settings: Settings, threads: int = 2
+) -> tuple[list[str], list[str]]:
+    """Fuses pairs of files into 8-bit PNG files; one that fails does not stop the others.
+
+    Args:
+      fuser: of a model.
+      jobs: any number.
+      settings: of all of them.
+      threads: that read and write; at most twice as many pairs are in memory beside the one that
+        is being fused.
+
+    Returns:
+      What failed, and what is suspicious: a line each, in the order of `jobs`.
+    """
+    failures: dict[int, str] = {}
+    warnings: list[str] = []
+    writes: collections.deque = collections.deque()
+
+    def wait_for_a_write():
+        place, future = writes.popleft()
+        if (error := _user_error(future)) is not None:
+            failures[place] = error
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        try:
+            readers = _ahead(pool, jobs, settings, threads)
+            bar = tqdm(readers, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1)
+            for place, future in enumerate(bar):
+                if (error := _user_error(future)) is not None:
+                    failures[place] = error
+                    continue
+                pair = future.result()
+                warnings += pair.warnings
+                try:
+                    fused = fuser(
+                        pair.visible,
+                        pair.infrared,
+                        settings.entities,
+                        infrared_range=settings.infrared_range,
+                        black_hot=settings.black_hot,
+                    )
+                except UserError as error:
+                    job = jobs[place]
+                    failures[place] = f"{job.visible} and {job.infrared}: {error}"
+                    continue
+                writes.append((place, pool.submit(_write, jobs[place].out, fused, settings)))
+                if len(writes) > threads:
+                    wait_for_a_write()
+            while writes:
+                wait_for_a_write()
+        except BaseException:
+            # What is being written is finished, what has not begun is not begun.
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [failures[place] for place in sorted(failures)], warnings
+
+
+def _user_error(future: concurrent.futures.Future) -> str | None:
+    """The message of a future's `UserError`; other exceptions are raised."""
+    error = future.exception()
+    if error is None:
+        return None
+    if isinstance(error, UserError):
+        return str(error)
+    raise error
+
+
+def _ahead(pool, jobs: Iterable[Job], settings: Settings, threads: int):
+    """Futures of the pairs in order, of which some are being read already."""
+    jobs = iter(jobs)
+    waiting = collections.deque(
+        pool.submit(read_pair, job, settings.size) for job in itertools.islice(jobs, threads)
+    )
+    while waiting:
+        future = waiting.popleft()
+        waiting.extend(
+            pool.submit(read_pair, job, settings.size) for job in itertools.islice(jobs, 1)
+        )
+        yield future
+
+
+def read_pair(job: Job, size: str = "visible") -> Pair:
+    """Reads a pair, brings it to one size, and looks for what is suspicious about it.
+
+    Args:
+      job: names the files.
+      size: "visible" or "infrared": whose size counts where the two differ.
+
+    Raises:
+      UserError: a file that cannot be read, one of less than 16 pixels, both are one file, or shapes that differ by more than
+        `ASPECT`.
+    """
+    visible = _eight_bits(images.read_deep_image(job.visible), job.visible)
+    infrared = images.read_deep_image(job.infrared)
+    for path, image in ((job.visible, visible), (job.infrared, infrared)):
+        if min(image.shape[:2]) < SMALLEST_SIDE:
+            raise UserError(
+                f"{path}: {image.shape[1]} x {image.shape[0]} pixels; at least {SMALLEST_SIDE} "
+                "each way are needed"
+            )
+    if job.visible.samefile(job.infrared):
+        raise UserError(f"{job.visible}: one file is both visible and infrared; name two")
+    if infrared.dtype == np.float32:
+        check_float(infrared, str(job.infrared), bounded=False)
+    warnings = []
+    if registration.is_colourful(infrared):
+        warnings.append(
+            f"{job.infrared}: colourful for an infrared picture: are visible and infrared swapped, "
+            "or is it drawn in false colours?"
+        )
+    if visible.shape[:2] != infrared.shape[:2]:
+        _check_aspect(job, visible.shape, infrared.shape)
+        if size == "visible":
+            infrared = resample(infrared, visible.shape[:2])
+        else:
+            visible = resample(visible, infrared.shape[:2])
+    if min(visible.shape[:2]) >= registration.SMALLEST_SIDE:
+        lumas = images.to_grey(visible), infrared.mean(axis=2, dtype=np.float32)
+        shift = registration.edge_shift(*lumas)
+        if shift is not None:
+            warnings.append(
+                f"{job.infrared}: seems to lie {shift[0]:+.0f} pixels down and {shift[1]:+.0f} to "
+                f"the right of {job.visible}: register the two first"
+            )
+    return Pair(visible, infrared, tuple(warnings))
+
+
+def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resamples [H, W, C] to rows and columns: averages areas to shrink, linear to enlarge."""
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
+
+
+def _check_aspect(job: Job, visible: tuple[int, ...], infrared: tuple[int, ...]) -> None:
+    aspects = [shape[1] / shape[0] for shape in (visible, infrared)]
+    difference = max(aspects) / min(aspects) - 1.0
+    if difference > ASPECT:
+        raise UserError(
+            f"{job.visible} has {visible[1]} x {visible[0]} pixels, {job.infrared} "
+            f"{infrared[1]} x {infrared[0]}: their shapes differ by {difference:.0%}, {ASPECT:.0%} "
+            "is allowed; crop one of them first"
+        )
+
+
+def _eight_bits(visible: np.ndarray, path: pathlib.Path) -> np.ndarray:
+    """Pictures are written in 8 bits: a deeper visible image is brought to that, by full range."""
+    if visible.dtype == np.uint16:
+        return np.rint(visible / np.float32(257.0)).astype(np.uint8)
+    if visible.dtype == np.float32:
+        check_float(visible, str(path))
+        return images.to_uint8(visible)
+    return visible
+
+
+def _write(out: pathlib.Path, fused, settings: Settings) -> None:
+    picture = images.to_uint8(fused.fused) if settings.grey else fused.image
+    if settings.overlay:
+        overlay = attention_overlay(fused, settings.entities)
+        images.write_png(out.parent / ATTENTION / out.name, overlay)
+    images.write_png(out, picture)  # last: where it exists, the pair is done
