@@ -14,6 +14,12 @@ from egmt_jax.models import EGMT
 CELL_HEIGHT, CELL_WIDTH = 192, 256
 GAP = 4
 
+OVERLAYS = 2
+"""Attention maps per pair on a sheet of samples."""
+
+FAINTEST = 0.05
+"""Attention that is drawn in full strength, at least."""
+
 
 def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Lays pictures out in a grid, each scaled into a cell of 256 x 192 pixels.
@@ -40,12 +46,47 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     return sheet
 
 
+def attention_overlay(picture: np.ndarray, attention: np.ndarray, label: str = "") -> np.ndarray:
+    """Lays a map over a picture: nothing where it is 0, red to yellow towards its maximum.
+
+    Args:
+      picture: uint8 [H, W] grey.
+      attention: float [H, W], 0 or more; the maximum is at least taken as `FAINTEST`, so that a map
+        of next to nothing stays invisible.
+      label: written at the top left, with the map's maximum.
+
+    Returns:
+      uint8 RGB [H, W, 3].
+    """
+    strongest = float(attention.max())
+    level = np.clip(attention / max(strongest, FAINTEST), 0.0, 1.0).astype(np.float32)
+    colours = cv2.applyColorMap(to_uint8(level), cv2.COLORMAP_HOT)[..., ::-1].astype(np.float32)
+    share = 0.6 * level[..., None]
+    grey = to_rgb(picture[..., None]).astype(np.float32)
+    blend = np.ascontiguousarray(np.rint((1.0 - share) * grey + share * colours), np.uint8)
+    if label:
+        size = picture.shape[1] / 320
+        text = f"{label} {strongest:.2f}", (2, round(12 * size) + 2), cv2.FONT_HERSHEY_SIMPLEX
+        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(blend, *text, 0.45 * size, colour, thickness, cv2.LINE_AA)
+    return blend
+
+
 def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> np.ndarray:
-    """A contact sheet of visible | infrared | fused, grey; uint8 RGB."""
+    """A contact sheet of visible | infrared | fused | where two of the entities are seen.
+
+    The model guides itself; the entities are the pair's own, or where those are unknown the ones it
+    predicts.
+
+    Returns:
+      uint8 RGB; the fused pictures are grey.
+    """
     fuser = Fuser(model, load_vocabulary().names)
-    return contact_sheet(
-        [
-            (pair.visible, pair.infrared, to_uint8(fuser(pair.luma, pair.infrared).fused))
-            for pair in pairs
-        ]
-    )
+    rows = []
+    for pair in pairs:
+        fusion = fuser(pair.luma, pair.infrared)
+        fused = to_uint8(fusion.fused).reshape(pair.luma.shape)
+        named = (pair.entities or fusion.predicted)[:OVERLAYS]
+        maps = [attention_overlay(fused, fusion.attention(name), name) for name in named]
+        rows.append((pair.visible, pair.infrared, fused, *maps))
+    return contact_sheet(rows)

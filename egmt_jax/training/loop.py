@@ -2,8 +2,9 @@
 
 import collections
 import contextlib
+import functools
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +12,13 @@ import numpy as np
 from absl import logging
 from clu import parameter_overview
 from flax import nnx
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
+from egmt_jax.errors import UserError
 from egmt_jax.training.checkpoints import Checkpoints, build_model
 from egmt_jax.training.logs import Profile, RunLog
 from egmt_jax.training.processes import (
@@ -34,7 +37,13 @@ from egmt_jax.training.sharding import (
     replicated,
     state_shardings,
 )
-from egmt_jax.training.step import Objective, initial_state, make_optimizer, make_step
+from egmt_jax.training.step import (
+    Objective,
+    TrainState,
+    initial_state,
+    make_optimizer,
+    make_step,
+)
 from egmt_jax.training.validation import Draw, Evaluate, Validation
 
 MOST_AHEAD = 4
@@ -88,6 +97,69 @@ def train(
         return _train(config, folder, draw, evaluate)
 
 
+class Ready(NamedTuple):
+    """What `make_ready` makes of a config.
+
+    Attributes:
+      graphdef: of the model.
+      constants: the model's variables that are not trained, on all devices.
+      state: before the first step, placed on the mesh.
+      step: (state, batch) -> (state, scalars), see `make_step`.
+    """
+
+    graphdef: nnx.GraphDef
+    constants: dict[str, Any]
+    state: TrainState
+    step: functools.partial
+
+
+def make_ready(
+    config: ConfigDict, mesh: Mesh, text_features: np.ndarray, weights: np.ndarray
+) -> Ready:
+    """Model, optimizer and step of a config, on a mesh.
+
+    Args:
+      config: see `configs/base.py`.
+      mesh: from `make_mesh`.
+      text_features: float32 [K, D], the vocabulary's table.
+      weights: float32 [K], see `positive_weights`.
+
+    Raises:
+      UserError: a field of the config does not fit.
+    """
+    model = build_model(config.model, text_features, config.seed)
+    graphdef, params, constants = nnx.split(model, nnx.Param, ...)
+    params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
+    settings = config.optimizer.to_dict()
+    ema, accumulate = settings.pop("ema"), settings.pop("accumulate")
+    if config.data.batch_size % accumulate:
+        raise UserError(
+            f"data.batch_size={config.data.batch_size} must be a multiple of "
+            f"optimizer.accumulate={accumulate}"
+        )
+    optimizer = make_optimizer(**settings)
+    state = initial_state(params, optimizer, averaged=ema > 0.0)
+    shardings = state_shardings(state, mesh)
+    constants = put(constants, replicated(constants, mesh))
+    aim = Objective(
+        weights=config.loss.to_dict(),
+        label_smoothing=config.classifier.label_smoothing,
+        **config.guidance,
+    )
+    step = make_step(
+        graphdef,
+        constants,
+        optimizer,
+        put(weights, replicated(weights, mesh)),
+        config.seed,
+        aim,
+        shardings,
+        ema,
+        accumulate,
+    )
+    return Ready(graphdef, constants, put(state, shardings), step)
+
+
 def _train(config, folder, draw, evaluate):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
@@ -97,33 +169,9 @@ def _train(config, folder, draw, evaluate):
     validation = Validation(config, mixture, draw, evaluate)
     labels, shares = mixtures.read_labels(mixture, config.data.train_split, vocabulary)
     parts = mixtures.training_parts(mixture, config.data, vocabulary)
-    model = build_model(config.model, table, config.seed)
-    graphdef, params, constants = nnx.split(model, nnx.Param, ...)
-    params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
-    settings = config.optimizer.to_dict()
-    ema, accumulate = settings.pop("ema"), settings.pop("accumulate")
-    optimizer = make_optimizer(**settings)
-    state = initial_state(params, optimizer, averaged=ema > 0.0)
-    shardings = state_shardings(state, mesh)
-    state = put(state, shardings)
-    constants = put(constants, replicated(constants, mesh))
-    weights = positive_weights(labels, shares)
-    step = make_step(
-        graphdef,
-        constants,
-        optimizer,
-        put(weights, replicated(weights, mesh)),
-        config.seed,
-        Objective(
-            weights=config.loss.to_dict(),
-            label_smoothing=config.classifier.label_smoothing,
-            **config.guidance,
-        ),
-        shardings,
-        ema,
-        accumulate,
+    graphdef, constants, state, step = make_ready(
+        config, mesh, table, positive_weights(labels, shares)
     )
-
     checkpoints = Checkpoints(folder, config.checkpoint.keep, config, vocabulary.names, constants)
     first = seen = 0
     if checkpoints.latest is not None:
@@ -131,7 +179,7 @@ def _train(config, folder, draw, evaluate):
         state, seen = checkpoints.restore(state, config)
         _tell(f"resuming {folder} from step {first}")
     else:
-        _tell(parameter_overview.get_parameter_overview(params, include_stats=False))
+        _tell(parameter_overview.get_parameter_overview(state.params, include_stats=False))
     batches = pipeline.training_batches(
         parts, config.data.batch_size, config.seed, config.data.workers, seen, data_share(mesh)
     )

@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from egmt_jax.inference.sheets import CELL_HEIGHT, CELL_WIDTH, GAP, contact_sheet
+from egmt_jax.data.pipeline import Pair
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.inference.sheets import (
+    CELL_HEIGHT,
+    CELL_WIDTH,
+    GAP,
+    attention_overlay,
+    contact_sheet,
+    sample_sheet,
+)
+from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 
 def test_pictures_of_any_kind_and_size_share_a_grid():
@@ -17,3 +27,30 @@ def test_pictures_of_any_kind_and_size_share_a_grid():
     assert sheet[middle[0], middle[1] + CELL_WIDTH + GAP].tolist() == [9, 9, 9]
     assert sheet[middle[0] + CELL_HEIGHT + GAP, middle[1]].tolist() == [1, 2, 3]
     assert sheet[0, 0].tolist() == [255, 255, 255]
+
+
+def test_a_map_colours_the_places_it_is_high_at_and_no_others():
+    picture = np.full((40, 60), 100, np.uint8)
+    attention = np.zeros((40, 60), np.float32)
+    attention[20:, 30:] = 0.5
+    overlay = attention_overlay(picture, attention)
+    assert (overlay[:20] == 100).all()
+    assert (overlay[20:, :30] == 100).all()
+    red, _, blue = overlay[30, 45].astype(int)
+    assert red > 150
+    assert red >= blue
+    assert (attention_overlay(picture, attention, "car") != overlay)[:20].any()
+
+
+def test_a_map_of_next_to_nothing_is_next_to_invisible():
+    picture = np.full((40, 60), 100, np.uint8)
+    overlay = attention_overlay(picture, np.full((40, 60), 1e-4))
+    assert np.abs(overlay.astype(int) - 100).max() <= 1
+
+
+def test_samples_show_maps_of_their_entities_or_of_none():
+    visible, infrared = made_up_pair(40, 56)
+    model = tiny_model(text_features(len(load_vocabulary())))
+    pair = Pair("a", visible, infrared, ("person", "tree", "road"), None)
+    sheet = sample_sheet(model, [pair])
+    assert sheet.shape == (2 * GAP + CELL_HEIGHT, GAP + 5 * (CELL_WIDTH + GAP), 3)
