@@ -20,8 +20,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 
 demo: setup  ## render scenes, train, score and export on two cores, in a few minutes
 	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=train
-	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=export
 	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=evaluate
+	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=export
 
 test: setup  ## the default tests
 	$(BIN)/python -m pytest -n 2

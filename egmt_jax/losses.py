@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from egmt_jax.metrics import structural_similarity
-from egmt_jax.models.egmt import Visual
+from egmt_jax.models.egmt import CELL, Visual
 from egmt_jax.models.layers import sample_grid
 
 SURROUND = 8
@@ -226,9 +226,8 @@ def cell_coverage(masks: Float[Array, "b h w n"], entity_ids: Array, grid: tuple
       float32 [B, rows, columns, K].
     """
     b, h, w, n = masks.shape
-    cell = -(-h // grid[0])
-    masks = jnp.pad(masks, ((0, 0), (0, grid[0] * cell - h), (0, grid[1] * cell - w), (0, 0)))
-    share = masks.reshape(b, grid[0], cell, grid[1], cell, n).mean(axis=(2, 4))
+    masks = jnp.pad(masks, ((0, 0), (0, grid[0] * CELL - h), (0, grid[1] * CELL - w), (0, 0)))
+    share = masks.reshape(b, grid[0], CELL, grid[1], CELL, n).mean(axis=(2, 4))
     return jnp.einsum("bhwn,bnk->bhwk", share, jax.nn.one_hot(entity_ids, k))
 
 

@@ -47,10 +47,10 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0) -> list[dict]:
     for pair in tqdm(pairs, "Steering", unit="pair"):
         masks = [mask > 127 for mask in pair.masks]
         small = [k for k, mask in enumerate(masks) if 0.0 < mask.mean() < FADING_AREA[1]]
-        if not small:
+        others = [name for name in everything if name not in pair.entities]
+        if not (small and others):
             continue
-        entity, mask = pair.entities[small[0]], masks[small[0]]
-        absent = str(rng.choice([name for name in everything if name not in pair.entities]))
+        entity, mask, absent = pair.entities[small[0]], masks[small[0]], str(rng.choice(others))
         named, not_named = (
             contrast(fuser(pair.luma, pair.infrared, [name]).fused, mask)
             for name in (entity, absent)

@@ -15,8 +15,8 @@ class ChannelAttention(nnx.Module):
 
     Queries come from one stream, keys and values from the other; the attention runs over channels
     within heads, as in Restormer (Zamir et al., CVPR 2022, eq. 1), across modalities. `matrix`
-    needs the whole image, `apply` only a pixel: so the matrix is found once at reduced size and
-    applied anywhere.
+    needs the whole image, `apply_matrix` only a pixel: so the matrix is found once at reduced size
+    and applied anywhere.
     """
 
     def __init__(self, channels: int, heads: int, *, dtype: Any, rngs: nnx.Rngs):
@@ -88,8 +88,8 @@ ENTITY_LEVELS = ("attention", "average", "none")
 class EntityAttention(nnx.Module):
     """Visual tokens attend to entity features; what they find becomes a scale and shift per cell.
 
-    Beside the entities every token may choose *nothing*, whose value is zero: an entity that is
-    not in the picture, or no entity at all, leaves the fusion as it is.
+    Beside the entities every token may choose *nothing*, whose value is zero: so an entity that is
+    not in the picture can be passed over, and comes out as if none had been given.
 
     Args:
       tokens: channels of the visual tokens.

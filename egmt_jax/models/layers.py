@@ -147,7 +147,11 @@ def divide_up(a, b):
 
 
 def area_average(
-    x: Float[Array, "b n m c"], extent: Int[Array, " b"], step: Float[Array, " b"], cells: int
+    x: Float[Array, "b n m c"],
+    extent: Int[Array, " b"],
+    step: Float[Array, " b"],
+    cells: int,
+    taps: int,
 ) -> Float[Array, "b cells m c"]:
     """Averages rows over cells of `step` rows each, fractions of rows counted.
 
@@ -156,13 +160,13 @@ def area_average(
       extent: real rows of each image; a cell averages the real rows in it alone.
       step: rows per cell, at least 1.
       cells: number of cells; one without real rows gets 0.
+      taps: how many rows a cell can touch at most: the largest step, rounded up, and 1.
     """
-    rows = x.shape[1]
     start = jnp.arange(cells, dtype=jnp.float32)[None, :] * step[:, None]
     stop = jnp.minimum(start + step[:, None], extent.astype(jnp.float32)[:, None])
     first = jnp.floor(start)
     total, area = jnp.zeros(()), jnp.zeros(())
-    for tap in range(divide_up(rows, cells) + 1):
+    for tap in range(taps):
         row = first + tap
         weight = jnp.maximum(jnp.minimum(stop, row + 1.0) - jnp.maximum(start, row), 0.0)
         index = jnp.minimum(row.astype(jnp.int32), extent[:, None] - 1)
@@ -198,8 +202,9 @@ def reduce_to(x: Float[Array, "b h w c"], valid: Bool[Array, "b h w"] | None, si
         height, width = jnp.full((batch,), height), jnp.full((batch,), width)
     else:
         size = min(rows, side), min(columns, side)
-    x = area_average(x, height, factor, size[0])
-    x = area_average(x.swapaxes(1, 2), width, factor, size[1]).swapaxes(1, 2)
+    taps = divide_up(max(rows, columns), side) + 1
+    x = area_average(x, height, factor, size[0], taps)
+    x = area_average(x.swapaxes(1, 2), width, factor, size[1], taps).swapaxes(1, 2)
     return x, *reduced, factor
 
 

@@ -111,10 +111,14 @@ def test_attention_sums_to_one_at_most(model):
     assert float(attention.sum(axis=-1).max()) <= 1.0 + 1e-5
 
 
-# The last pair is larger than the side the context is found on.
+# In the last two batches pairs are larger than the side the context is found on.
 @pytest.mark.parametrize(
     ("sizes", "canvas"),
-    [([(37, 50), (64, 64), (16, 61)], (64, 64)), ([(270, 300), (40, 33), (300, 129)], (300, 302))],
+    [
+        ([(37, 50), (64, 64), (16, 61)], (64, 64)),
+        ([(270, 300), (40, 33), (300, 129)], (300, 302)),
+        ([(100, 700), (128, 90)], (128, 700)),
+    ],
 )
 @pytest.mark.parametrize("patch", [2, 4])
 def test_a_pair_in_a_padded_batch_is_fused_as_it_is_alone(sizes, canvas, patch):
