@@ -160,8 +160,8 @@ def read_pair(job: Job, size: str = "visible") -> Pair:
       size: "visible" or "infrared": whose size counts where the two differ.
 
     Raises:
-      UserError: a file that cannot be read, one of less than 16 pixels, both are one file, or shapes that differ by more than
-        `ASPECT`.
+      UserError: a file that cannot be read, one of less than 16 pixels, both are one file, or
+        shapes that differ by more than `ASPECT`.
     """
     visible = _eight_bits(images.read_deep_image(job.visible), job.visible)
     infrared = images.read_deep_image(job.infrared)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -110,20 +111,33 @@ class Fuser:
         self._margin, self._align = model.receptive_field, 2 * model.patch
         graphdef, self._state = nnx.split(model)
 
-        @jax.jit
-        def look(state, visible, infrared, valid, factor, entity_ids):
-            model = nnx.merge(graphdef, state)
+        def context(model, visible, infrared, valid, entity_ids, factor):
             visual = model.visual(visible, infrared, valid)
             visual = dataclasses.replace(visual, step=visual.step * factor)
             entities = None if entity_ids is None else model.entity_tokens(entity_ids)
-            return model.guide(visual, entities), jax.nn.sigmoid(visual.entity_logits)
+            return model.guide(visual, entities)
 
         @jax.jit
-        def render(state, visible, infrared, context, valid, origin):
+        def look(state, *arguments):
+            return context(nnx.merge(graphdef, state), *arguments)
+
+        @jax.jit
+        def whole(state, visible, infrared, valid, entity_ids, down, across, small_valid, factor):
+            model = nnx.merge(graphdef, state)
+            exact = jax.lax.Precision.HIGHEST
+            small = [
+                jnp.einsum("yr,xc,brcn->byxn", down, across, image, precision=exact)
+                for image in (visible, infrared)
+            ]
+            found = context(model, *small, small_valid, entity_ids, factor)
+            return found, model.render(visible, infrared, found, valid)[..., 0]
+
+        @jax.jit
+        def render(state, visible, infrared, valid, context, origin):
             model = nnx.merge(graphdef, state)
             return model.render(visible, infrared, context, valid, (origin[0], origin[1]))[..., 0]
 
-        self._look, self._render = look, render
+        self._whole, self._look, self._render = whole, look, render
 
     @classmethod
     def load(cls, workdir: str | os.PathLike, tile: int = TILE) -> "Fuser":
@@ -227,8 +241,22 @@ class Fuser:
         ]
         for luma, heat in zip(lumas, heats, strict=True):
             _check_sizes(luma.shape, heat.shape, lumas[0].shape)
-        context, probabilities = self._context(lumas, heats, ids)
-        fused = self._rendered(lumas, heats, context)
+        extent, layout = tiles.layout(lumas[0].shape, self._tile, self._margin, self._align)
+        reduction = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
+        factor = np.full(len(lumas), reduction.factor, np.float32)
+        if len(layout) == 1:
+            pair = _canvas(lumas, heats)
+            small = _small(reduction, pair[2].shape)
+            context, fused = self._whole(self._state, *pair, ids, *small, factor)
+            fused = np.asarray(fused)[:, : extent[0], : extent[1]]
+        else:
+            reduced = [
+                [tiles.reduce_image(image, reduction) for image in images]
+                for images in (lumas, heats)
+            ]
+            context = self._look(self._state, *_canvas(*reduced), ids, factor)
+            fused = self._rendered(lumas, heats, context, extent, layout)
+        probabilities = np.asarray(jax.nn.sigmoid(context.visual.entity_logits))
         guides = self.names if names is None else names
         cells = np.asarray(context.visual.cells)
         steps = np.asarray(context.visual.step)
@@ -236,7 +264,7 @@ class Fuser:
         return [
             Fused(
                 fused[k],
-                dict(zip(self.names, np.asarray(probabilities[k]).tolist(), strict=True)),
+                dict(zip(self.names, probabilities[k].tolist(), strict=True)),
                 np.asarray(visible[k]),
                 guides,
                 grids[k, : cells[k, 0], : cells[k, 1], : len(guides)],
@@ -245,40 +273,17 @@ class Fuser:
             for k in range(len(lumas))
         ]
 
-    def _context(self, lumas, heats, ids):
-        """The context of each pair from its reduction on the host, and the probabilities [B, K]."""
-        reduced = [
-            [tiles.reduce_image(image, CONTEXT_SIDE) for image in images]
-            for images in (lumas, heats)
-        ]
-        rows, columns = reduced[0][0][0].shape
-        size = (len(lumas), _bucket(rows), _bucket(columns))
-        pair, valid = np.zeros((2, *size, 1), np.float32), np.zeros(size, bool)
-        for modality, images in enumerate(reduced):
-            for k, (image, _) in enumerate(images):
-                pair[modality, k, :rows, :columns, 0] = image
-        valid[:, :rows, :columns] = True
-        factor = np.full(len(lumas), reduced[0][0][1], np.float32)
-        return self._look(self._state, pair[0], pair[1], valid, factor, ids)
-
-    def _rendered(self, lumas, heats, context) -> np.ndarray:
+    def _rendered(self, lumas, heats, context, extent, layout) -> np.ndarray:
         """float32 [B, H, W], tile by tile."""
-        height, width = lumas[0].shape
-        extent, layout = tiles.layout((height, width), self._tile, self._margin, self._align)
-        canvas = _bucket(extent[0]), _bucket(extent[1])
-        fused = np.empty((len(lumas), height, width), np.float32)
-        for tile in layout:
-            visible, infrared = (
-                np.stack([tiles.cut(image, tile.origin, canvas) for image in images])[..., None]
-                for images in (lumas, heats)
+        fused = np.empty((len(lumas), *lumas[0].shape), np.float32)
+        for (top, left), (rows, columns) in layout:
+            part = slice(top, top + extent[0]), slice(left, left + extent[1])
+            canvas = _canvas(
+                [image[part] for image in lumas], [image[part] for image in heats], extent
             )
-            top, left = tile.origin
-            valid = np.zeros((len(lumas), *canvas), bool)
-            valid[:, : height - top, : width - left] = True
-            origin = np.asarray(tile.origin, np.int32)
-            rendered = self._render(self._state, visible, infrared, context, valid, origin)
-            rows, columns = tile.core
-            fused[:, rows, columns] = np.asarray(rendered)[
+            origin = np.asarray([top, left], np.int32)
+            rendered = np.asarray(self._render(self._state, *canvas, context, origin))
+            fused[:, rows, columns] = rendered[
                 :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
             ]
         return fused
@@ -337,8 +342,39 @@ def _load(workdir: str | os.PathLike, changed: int) -> Fuser:
     return Fuser.load(workdir)
 
 
-def _bucket(pixels: int) -> int:
-    return -(-pixels // BUCKET) * BUCKET
+def _canvas(
+    visible: Sequence[np.ndarray],
+    infrared: Sequence[np.ndarray],
+    extent: tuple[int, int] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images of one size, padded to a bucket that holds `extent`, and the mask of real pixels.
+
+    float32 [B, rows, columns, 1] twice and bool [B, rows, columns].
+    """
+    height, width = visible[0].shape
+    rows, columns = (-(-side // BUCKET) * BUCKET for side in extent or (height, width))
+    pair = np.zeros((2, len(visible), rows, columns, 1), np.float32)
+    for modality, images in enumerate((visible, infrared)):
+        for k, image in enumerate(images):
+            pair[modality, k, :height, :width, 0] = tiles.unit(image)
+    valid = np.zeros(pair.shape[1:4], bool)
+    valid[:, :height, :width] = True
+    return pair[0], pair[1], valid
+
+
+def _small(how: tiles.Reduction, shape: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
+    """A reduction of padded images [B, rows, columns] to padded ones, and the mask of real pixels.
+
+    float32 [rows', rows], [columns', columns] and bool [B, rows', columns'].
+    """
+    cells = len(how.down), len(how.across)
+    size = tuple(-(-side // BUCKET) * BUCKET for side in cells)
+    weights = [np.zeros(axis, np.float32) for axis in zip(size, shape[1:], strict=True)]
+    for padded, exact in zip(weights, how[:2], strict=True):
+        padded[: exact.shape[0], : exact.shape[1]] = exact
+    valid = np.zeros((shape[0], *size), bool)
+    valid[:, : cells[0], : cells[1]] = True
+    return *weights, valid
 
 
 def _working(dtype: np.dtype) -> np.dtype:

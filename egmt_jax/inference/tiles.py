@@ -14,42 +14,62 @@ def unit(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float32) / np.float32(255.0) if image.dtype == np.uint8 else image
 
 
-def reduce_image(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
-    """Averages areas so that the long side has at most `side` pixels, as the model itself does.
+class Reduction(NamedTuple):
+    """How an image is brought to the size that its context is found on; see `reduction`.
 
-    It gives what `egmt_jax.models.layers.reduce_to` gives for a whole image, to float32 rounding,
-    and never holds more than a strip of it in float32: the context of an image that does not fit
-    the device is found from this.
+    Attributes:
+      down: float32 [h, H], share of each row in each row of the reduced image; rows sum to 1.
+      across: float32 [w, W], likewise for columns.
+      factor: pixels per pixel of the reduced image, 1 or more.
+    """
+
+    down: np.ndarray
+    across: np.ndarray
+    factor: float
+
+
+def reduction(size: tuple[int, int], side: int) -> Reduction:
+    """Averages over areas, so that the long side has at most `side` pixels.
+
+    Applied, it gives what `egmt_jax.models.layers.reduce_to` gives for an image without padding, to
+    float32 rounding.
+
+    Args:
+      size: rows and columns of the image.
+      side: pixels.
+    """
+    long = max(*size, side)
+    down, across = (
+        _area_weights(pixels, -(-pixels * side // long), long / side) for pixels in size
+    )
+    return Reduction(down, across, long / side)
+
+
+def _area_weights(pixels: int, cells: int, step: float) -> np.ndarray:
+    """Share of each pixel in each cell of `step` pixels: float32 [cells, pixels]."""
+    start = np.arange(cells)[:, None] * step
+    stop = np.minimum(start + step, pixels)
+    pixel = np.arange(pixels)[None, :]
+    share = np.clip(np.minimum(stop, pixel + 1.0) - np.maximum(start, pixel), 0.0, None)
+    return (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def reduce_image(image: np.ndarray, how: Reduction) -> np.ndarray:
+    """Applies a reduction on the host; no more than a strip is ever held in float32.
 
     Args:
       image: uint8, or float32 in [0, 1], [H, W].
-      side: pixels.
+      how: of its size.
 
     Returns:
-      float32 [h, w] in [0, 1], and the factor of reduction, 1 or more.
+      float32 [h, w] in [0, 1].
     """
-    height, width = image.shape
-    long = max(height, width)
-    if long <= side:
-        return unit(image), 1.0
-    factor = long / side
-    across = _area_weights(width, -(-width * side // long), factor).T
-    down = _area_weights(height, -(-height * side // long), factor)
-    reduced = np.zeros((down.shape[0], across.shape[1]), np.float32)
-    for top in range(0, height, STRIP):
-        cells = slice(int(top / factor), math.ceil((top + STRIP) / factor) + 1)
-        strip = unit(image[top : top + STRIP]) @ across
-        reduced[cells] += down[cells, top : top + STRIP] @ strip
-    return reduced, factor
-
-
-def _area_weights(extent: int, cells: int, step: float) -> np.ndarray:
-    """Share of each pixel in each cell of `step` pixels: float32 [cells, extent], rows sum to 1."""
-    start = np.arange(cells)[:, None] * step
-    stop = np.minimum(start + step, extent)
-    pixel = np.arange(extent)[None, :]
-    share = np.clip(np.minimum(stop, pixel + 1.0) - np.maximum(start, pixel), 0.0, None)
-    return (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+    reduced = np.zeros((len(how.down), len(how.across)), np.float32)
+    for top in range(0, len(image), STRIP):
+        cells = slice(int(top / how.factor), math.ceil((top + STRIP) / how.factor) + 1)
+        strip = unit(image[top : top + STRIP]) @ how.across.T
+        reduced[cells] += how.down[cells, top : top + STRIP] @ strip
+    return reduced
 
 
 def enlarge(grid: np.ndarray, step: float, size: tuple[int, int]) -> np.ndarray:
@@ -113,11 +133,3 @@ def layout(
         for left, right in starts[1]
     ]
     return tuple(extents), tiles
-
-
-def cut(image: np.ndarray, origin: tuple[int, int], canvas: tuple[int, int]) -> np.ndarray:
-    """Part of uint8 or float32 [H, W] as float32 [rows, columns], 0 beyond the image's end."""
-    part = image[origin[0] : origin[0] + canvas[0], origin[1] : origin[1] + canvas[1]]
-    result = np.zeros(canvas, np.float32)
-    result[: part.shape[0], : part.shape[1]] = unit(part)
-    return result
