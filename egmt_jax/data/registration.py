@@ -19,8 +19,9 @@ SMALLEST_SIDE = 64
 
 CLEARLY, ABOVE_NOISE = 1.2, 8.0
 """A shift is told where its correlation is so many times that of being registered, and so many
-deviations above the median of all shifts. On real sets, shifts of 5 to 20 pixels made on purpose
-were found for nearly all street scenes by day; registered ones raised no alarm."""
+deviations above the median of all shifts. Of 30 pairs of RoadScene shifted by 5, 10 and 20 pixels
+on purpose 27 were told each time, and none of the pairs as published. At night and through smoke
+few edges are shared and most shifts stay unseen: what is not told may still be shifted."""
 
 
 def is_colourful(image: np.ndarray) -> bool:
@@ -48,22 +49,29 @@ def edge_shift(visible: np.ndarray, infrared: np.ndarray) -> tuple[float, float]
       `LARGEST_SHIFT`, or not clear.
     """
     scale = min(1.0, SIDE / max(visible.shape))
-    ours, theirs = (_edges(image, scale) for image in (visible, infrared))
-    spectrum = np.conj(np.fft.fft2(ours)) * np.fft.fft2(theirs)
+    ours, theirs = (_fourier(_edges(image, scale)) for image in (visible, infrared))
+    spectrum = np.conj(ours) * theirs
     # Half-way to phase correlation: repeated structures weigh less.
-    spectrum /= np.sqrt(np.abs(spectrum) + 1e-9 * float(np.max(np.abs(spectrum))) + 1e-30)
-    correlation = np.fft.fftshift(np.fft.ifft2(spectrum).real)
+    strength = np.abs(spectrum)
+    spectrum /= np.sqrt(strength + np.float32(1e-9) * np.max(strength) + np.float32(1e-30))
+    correlation = np.fft.fftshift(_fourier(spectrum, cv2.DFT_INVERSE | cv2.DFT_SCALE).real)
     row, column = (side // 2 for side in correlation.shape)
     reach = min(REACH, min(row, column) // 2)
     around = correlation[row - reach : row + reach + 1, column - reach : column + reach + 1]
     around = around - np.median(around)
     distance = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) / scale
-    peak, registered = float(np.max(around)), float(np.max(around[distance <= LARGEST_SHIFT]))
+    allowed = LARGEST_SHIFT + 0.5 / scale  # places are known to half a pixel
+    peak, registered = float(np.max(around)), float(np.max(around[distance <= allowed]))
     noise = 1.4826 * float(np.median(np.abs(around)))
     if peak <= CLEARLY * registered or peak <= ABOVE_NOISE * noise:
         return None
     down, right = np.unravel_index(int(np.argmax(around)), around.shape)
     return (int(down) - reach) / scale, (int(right) - reach) / scale
+
+
+def _fourier(x: np.ndarray, flags: int = 0) -> np.ndarray:
+    """complex64 [H, W] -> likewise; several times faster than NumPy's."""
+    return cv2.dft(x.view(np.float32).reshape(*x.shape, 2), flags=flags).view(np.complex64)[..., 0]
 
 
 def _edges(image: np.ndarray, scale: float) -> np.ndarray:
