@@ -75,11 +75,16 @@ def keep_compiled(workdir: str) -> None:
 
 
 def parse(arguments: list[str]) -> list[str]:
-    """absl's parsing, with an unknown field of the config told in one line."""
+    """absl's parsing, with what is wrong told in one line."""
     try:
-        return app.parse_flags_with_usage(arguments)
-    except (AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        sys.exit(f"launch.py: {' '.join(str(error).split())}")
+        rest = flags.FLAGS(arguments)
+        _CONFIG.value.items()  # one that could not be loaded says so when it is looked at
+        return rest
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        message = str(error).strip()
+        if "Traceback" in message:  # that of the config file: its last line is the reason
+            message = message.splitlines()[-1]
+        sys.exit(f"launch.py: {' '.join(message.split())}")
 
 
 if __name__ == "__main__":

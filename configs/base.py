@@ -57,7 +57,7 @@ def get_config(variant: str = "") -> ConfigDict:
             },
             "text_features": "minilm",
             "guidance": {
-                # Whose entities guide: own, shuffled (another pair's) or sentence (the caption).
+                # Whose entities guide: own or shuffled (another pair's).
                 "given": "own",
                 "boost": 0.25,
                 "emphasis": 4.0,
@@ -97,9 +97,10 @@ def get_config(variant: str = "") -> ConfigDict:
                 "every": 2000,
                 # The best model by this metric is kept beside the last.
                 "metric": "VIF",
-                # How many pairs of the split, spread over it.
+                # Of how many pairs of the split at most.
                 "most": 50,
-                # What guides: probabilities (the classifier's), own, shuffled or sentence.
+                # Which entities guide, here and in evaluation and export: probabilities (the
+                # classifier's), own or shuffled (another pair's).
                 "given": "probabilities",
             },
             # Writes a trace of a few steps, for TensorBoard or Perfetto.

@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from egmt_jax import losses
 from egmt_jax.errors import UserError
-from egmt_jax.models import Entities
 
 
 @jax.tree_util.register_dataclass
@@ -56,8 +55,7 @@ class Objective:
       unguided: share of examples without guidance.
       keep: probability that an entity of the pair is among those given, for the other examples.
       distractors: mean number of entities given beside them that are not in the pair.
-      given: whose entities are given: "own", "shuffled" (another pair's of the batch), or
-        "sentence" (one token, the feature `sentence` of the batch, in place of the entities).
+      given: whose entities are given: "own", or "shuffled", those of another pair of the batch.
       label_smoothing: see `losses.classification`.
     """
 
@@ -73,8 +71,8 @@ class Objective:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if self.given not in ("own", "shuffled", "sentence"):
-            raise UserError(f"guidance.given={self.given!r}: own, shuffled or sentence are known")
+        if self.given not in ("own", "shuffled"):
+            raise UserError(f"guidance.given={self.given!r}: own or shuffled are known")
 
 
 def make_optimizer(
@@ -196,19 +194,10 @@ def loss_terms(
     if aim.given == "shuffled":
         given = jnp.roll(given, 1, axis=0)
     seen, aimed = draw_guidance(key, given, probabilities, aim)
-    if aim.given == "sentence":
-        entities = Entities(batch["sentence"][:, None], jnp.max(seen, axis=1, keepdims=True))
-    else:
-        entities = model.whole_vocabulary(seen)
-    context = model.guide(visual, entities)
+    context = model.guide(visual, model.whole_vocabulary(seen))
     fused = model.render(visible, infrared, context)
-    attention = context.attention
-    if aim.given == "sentence":  # says where something named is, not which
-        named = jnp.sum(batch["entity_ids"] >= 0, axis=1)[:, None, None, None]
-        attention = attention / jnp.maximum(named.astype(jnp.float32), 1.0)
-        attention = jnp.broadcast_to(attention, (*attention.shape[:3], seen.shape[1]))
     masks = losses.guided_masks(
-        visual, attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
+        visual, context.attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
     )
     target = losses.intensity_target(visible, infrared, masks, aim.boost)
     coverage = losses.cell_coverage(

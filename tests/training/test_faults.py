@@ -112,8 +112,7 @@ def test_a_full_disk_gives_one_line_and_leaves_older_checkpoints_whole(launch, f
 
 
 @pytest.mark.parametrize(
-    ("part", "files"),
-    [("params", "ocdbt.process_0/d/*"), ("optimizer", "_METADATA"), ("config", "metadata")],
+    ("part", "files"), [("params", "ocdbt.process_0/d/*"), ("config", "metadata")]
 )
 def test_a_truncated_checkpoint_is_set_aside_and_the_one_before_it_used(
     config, tmp_path, caplog, capsys, part, files

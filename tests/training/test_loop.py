@@ -9,20 +9,20 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from training_runs import assert_same, saved
 
+from egmt_jax.entities import load_text_features
 from egmt_jax.errors import UserError
 from egmt_jax.inference.sheets import sample_sheet
+from egmt_jax.metrics import METRICS
 from egmt_jax.training.checkpoints import load_model
+from egmt_jax.training.logs import read_history
 from egmt_jax.training.loop import positive_weights, train
 
 
 def parameters(workdir):
     model, _, _ = load_model(workdir)
     return nnx.to_pure_dict(nnx.state(model))
-
-
-def assert_same(one, two):
-    jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
 def test_a_run_leaves_checkpoints_logs_and_its_config(config, tmp_path, capsys):
@@ -40,19 +40,23 @@ def test_a_run_leaves_checkpoints_logs_and_its_config(config, tmp_path, capsys):
 
 
 def test_training_changes_every_kind_of_parameter(config, tmp_path):
-    train(config, tmp_path / "six")
-    config.optimizer.steps = 1
-    config.optimizer.warmup = 0
-    train(config, tmp_path / "one")
-    before, after = parameters(tmp_path / "one"), parameters(tmp_path / "six")
-    np.testing.assert_array_equal(before["text_features"], after["text_features"])
-    for name in set(before) - {"text_features"}:
+    config.checkpoint.keep = 3
+    train(config, tmp_path)
+    before, after = saved(tmp_path, 2)["params"], saved(tmp_path, 6)["params"]
+    for name in before:
         changed = jax.tree.map(lambda a, b: bool((a != b).any()), before[name], after[name])
         assert any(jax.tree.leaves(changed)), name
+    table = load_text_features(config.text_features).features
+    np.testing.assert_array_equal(parameters(tmp_path)["text_features"], table)
 
 
-def test_a_run_stopped_by_a_signal_resumes_to_the_same_parameters(config, tmp_path):
-    train(config, tmp_path / "straight", draw=sample_sheet)
+def test_a_run_stopped_by_a_signal_resumes_to_the_same_parameters(config, tmp_path, caplog):
+    jax.config.update("jax_log_compiles", True)
+    try:
+        train(config, tmp_path / "straight", draw=sample_sheet)
+    finally:
+        jax.config.update("jax_log_compiles", False)
+    assert caplog.text.count("Compiling jit(step)") == 1
 
     def stop(model, pairs):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -62,6 +66,65 @@ def test_a_run_stopped_by_a_signal_resumes_to_the_same_parameters(config, tmp_pa
     assert max(int(p.name) for p in (tmp_path / "stopped" / "checkpoints").iterdir()) == 3
     train(config, tmp_path / "stopped", draw=sample_sheet)
     assert_same(parameters(tmp_path / "straight"), parameters(tmp_path / "stopped"))
+
+
+def test_evaluations_are_logged_and_the_best_model_is_kept(config, tmp_path):
+    config.evaluation.update(every=2, most=3)
+    values = iter([0.5, 0.9, 0.7])
+    seen = []
+
+    def evaluate(model, pairs):
+        seen.append(len(list(pairs)))
+        return dict.fromkeys(METRICS, 0.0) | {"VIF": next(values), "mAP": 0.25}
+
+    train(config, tmp_path, draw=sample_sheet, evaluate=evaluate)
+    assert seen == [3, 3, 3]
+    scores = {
+        r["step"]: r["validation/VIF"] for r in read_history(tmp_path) if "validation/VIF" in r
+    }
+    assert scores == {2: 0.5, 4: 0.9, 6: 0.7}
+    best, newest = load_model(tmp_path, best=True)[0], load_model(tmp_path)[0]
+    kept = nnx.to_pure_dict(nnx.state(best, nnx.Param))
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        jax.tree.leaves(kept),
+        jax.tree.leaves(saved(tmp_path, 4)["params"]),
+    )
+    assert (kept["classifier"]["bias"] != newest.classifier.bias[...]).any()
+    report = (tmp_path / "report.md").read_text()
+    assert "step 4" in report
+    assert "mAP at the end: 0.250" in report
+    assert (tmp_path / "report" / "curves.png").stat().st_size > 5000
+    assert (tmp_path / "report" / "samples.png").stat().st_size > 5000
+    starts = json.loads((tmp_path / "environment.json").read_text())
+    assert starts[0]["from_step"] == 0
+    assert starts[0]["versions"]["jax"] == jax.__version__
+
+
+def test_an_evaluation_is_given_up_when_told_to_stop_and_made_up_later(config, tmp_path):
+    config.evaluation.update(every=3, most=4)
+    counts = []
+
+    def evaluate(model, pairs):
+        if not counts:
+            os.kill(os.getpid(), signal.SIGTERM)
+        counts.append(len(list(pairs)))
+        return dict.fromkeys(METRICS, float(len(counts)))
+
+    train(config, tmp_path, evaluate=evaluate)
+    assert counts == [0]
+    assert max(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == 3
+    train(config, tmp_path, evaluate=evaluate)
+    assert counts == [0, 4, 4]
+    scored = [row["step"] for row in read_history(tmp_path) if "validation/EN" in row]
+    assert scored == [3, 6]
+
+
+def test_a_profile_can_be_read_by_perfetto(config, tmp_path):
+    config.profile = True
+    train(config, tmp_path)
+    assert list(tmp_path.glob("profile/**/perfetto_trace.json.gz"))
+    assert list(tmp_path.glob("profile/**/*.xplane.pb"))
 
 
 def test_a_finished_run_is_left_as_it_is(config, tmp_path):

@@ -23,6 +23,7 @@ AIM = Objective(
     },
     sharpen=1.0,
     boost=0.25,
+    emphasis=1.0,
     self_guided=0.3,
     unguided=0.2,
     keep=0.5,
@@ -30,8 +31,7 @@ AIM = Objective(
 )
 
 
-def batches(count):
-    vocabulary = load_vocabulary()
+def made_up_source():
     source = []
     for number in range(16):
         visible, infrared = made_up_pair(48, 40, number)
@@ -46,8 +46,15 @@ def batches(count):
                 "masks": masks,
             }
         )
+    return source
+
+
+def batches(count):
+    vocabulary = load_vocabulary()
     transform = pipeline.CropAndAugment(size=32, whole=0.5, jitter=0.1, vocabulary=vocabulary)
-    iterator = iter(pipeline.training_batches([pipeline.Part(source, transform)], 8, seed=0))
+    iterator = iter(
+        pipeline.training_batches([pipeline.Part(made_up_source(), transform)], 8, seed=0)
+    )
     return [next(iterator) for _ in range(count)]
 
 
@@ -68,18 +75,42 @@ def losses_on(mesh, steps):
     return losses, state
 
 
-def test_eight_devices_give_the_losses_of_one():
-    one = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
-    expected, _ = losses_on(one, 6)
-    for data, model in ((8, 1), (4, 2)):
-        losses, state = losses_on(make_mesh(data, model), 6)
-        np.testing.assert_allclose(losses, expected, atol=1e-4)
-        kernel = state.params["visible_encoder"]["deep"]["conv"]["kernel"]
-        assert kernel.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // model
-        moments = [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.shape == kernel.shape]
-        assert moments
-        for moment in moments:
-            assert moment.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // model
+def one_device():
+    return jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
+
+
+def test_eight_devices_give_the_losses_of_one_and_share_the_parameters():
+    expected, _ = losses_on(one_device(), 4)
+    losses, state = losses_on(make_mesh(4, 2), 4)
+    np.testing.assert_allclose(losses, expected, atol=1e-4)
+    kernel = state.params["visible_encoder"]["deep"]["conv"]["kernel"]
+    assert kernel.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // 2
+    moments = [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.shape == kernel.shape]
+    assert moments
+    for moment in moments:
+        assert moment.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("data", "model"), [(8, 1), (4, 2), (1, 8)])
+def test_every_mesh_gives_the_loss_curve_of_one_device(data, model):
+    expected, _ = losses_on(one_device(), 20)
+    losses, _ = losses_on(make_mesh(data, model), 20)
+    np.testing.assert_allclose(losses, expected, atol=1e-4)
+
+
+def test_batches_start_anywhere_and_shares_make_the_whole():
+    whole = batches(6)
+    vocabulary = load_vocabulary()
+    transform = pipeline.CropAndAugment(size=32, whole=0.5, jitter=0.1, vocabulary=vocabulary)
+    parts = [pipeline.Part(made_up_source(), transform)]
+    later = iter(pipeline.training_batches(parts, 8, seed=0, start=4))
+    jax.tree.map(np.testing.assert_array_equal, next(later), whole[4])
+    shares = [
+        next(iter(pipeline.training_batches(parts, 8, 0, start=5, share=(k, 4)))) for k in range(4)
+    ]
+    together = jax.tree.map(lambda *rows: np.concatenate(rows), *shares)
+    jax.tree.map(np.testing.assert_array_equal, together, whole[5])
 
 
 def test_a_mesh_takes_all_devices_or_is_refused():

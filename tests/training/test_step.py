@@ -1,0 +1,158 @@
+"""What one update does, beside the losses: averages, rates, accumulation, dtypes, guidance."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.errors import UserError
+from egmt_jax.testing import made_up_pair, text_features, tiny_model
+from egmt_jax.training.step import (
+    Objective,
+    initial_state,
+    loss_terms,
+    make_optimizer,
+    make_step,
+)
+
+AIM = Objective(
+    weights=dict.fromkeys(
+        ("intensity", "gradient", "structure", "classification", "localisation"), 1.0
+    ),
+    sharpen=1.0,
+    boost=0.25,
+    emphasis=1.0,
+    self_guided=0.0,
+    unguided=0.0,
+    keep=1.0,
+    distractors=0.0,
+)
+ENTITIES = len(load_vocabulary())
+
+
+def batch(rows=4, side=32):
+    """Pairs that each show two entities, with masks."""
+    pairs = [made_up_pair(side, side, seed) for seed in range(rows)]
+    visible, infrared = (
+        np.stack([pair[k][..., :1] for pair in pairs]).astype(np.float32) / 255.0 for k in (0, 1)
+    )
+    ids = np.full((rows, 8), -1, np.int32)
+    ids[:, 0], ids[:, 1] = np.arange(rows), np.arange(rows) + 10
+    labels = np.zeros((rows, ENTITIES), np.float32)
+    masks = np.zeros((rows, side, side, 8), np.float32)
+    masks[:, :8, :8, 0], masks[:, 20:, 20:, 1] = 1.0, 1.0
+    for row in range(rows):
+        labels[row, ids[row, :2]] = 1.0
+    everyone = np.ones(rows, bool)
+    return jax.tree.map(
+        jnp.asarray,
+        {
+            "visible": visible,
+            "infrared": infrared,
+            "entity_ids": ids,
+            "labels": labels,
+            "labelled": everyone,
+            "masks": masks,
+            "masked": everyone,
+            "detail": np.ones(rows, np.float32),
+        },
+    )
+
+
+def split(**arguments):
+    model = tiny_model(text_features(ENTITIES), **arguments)
+    graphdef, params, constants = nnx.split(model, nnx.Param, ...)
+    return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
+
+
+def terms_of(aim=AIM, given=None, **arguments):
+    """Loss terms of the tiny model; dtypes are those of the real thing."""
+    graphdef, params, constants = split(**arguments)
+
+    @jax.jit
+    def terms(params, constants, batch):
+        weight, key = jnp.ones(ENTITIES), jax.random.key(0)
+        return loss_terms(graphdef, params, constants, batch, weight, key, aim)[1]
+
+    return terms(params, constants, batch() if given is None else given)
+
+
+def one_step(ema=0.0, accumulate=1):
+    """Parameters before and after one step, and the state after it."""
+    graphdef, params, constants = split()
+    optimizer = make_optimizer(1e-2, 0, 10, 0.0, 1e9)
+    state = initial_state(params, optimizer, averaged=ema > 0.0)
+    before = jax.device_get(params)
+    one = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), state)
+    weight = jnp.ones(ENTITIES)
+    step = make_step(
+        graphdef, constants, optimizer, weight, 0, AIM, one, ema=ema, accumulate=accumulate
+    )
+    state, scalars = step(state, batch())
+    return before, state, scalars
+
+
+def test_the_average_follows_the_parameters_and_accumulation_changes_nothing():
+    before, state, scalars = one_step(ema=0.9)
+    expected = jax.tree.map(lambda old, new: new + 0.1 * (old - new), before, state.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.ema, expected)
+    assert any(jax.tree.leaves(jax.tree.map(lambda a, b: (a != b).any(), before, state.params)))
+    _, apart, scalars_apart = one_step(accumulate=2)
+    assert apart.ema is None
+    for name, value in scalars.items():
+        np.testing.assert_allclose(scalars_apart[name], value, rtol=1e-4, err_msg=name)
+
+
+def test_rates_of_modules_scale_or_freeze_them():
+    params = {"a": {"w": jnp.ones((2, 2))}, "b": {"c": jnp.ones((2, 2)), "d": jnp.ones(2)}}
+    gradients = jax.tree.map(jnp.ones_like, params)
+
+    def update(rates):
+        optimizer = make_optimizer(1e-2, 0, 10, 0.1, 1.0, rates)
+        with jax.numpy_dtype_promotion("standard"):
+            return optimizer.update(gradients, optimizer.init(params), params)[0]
+
+    plain, scaled = update({}), update({"a": 0.5, "b/d": 0.0})
+    np.testing.assert_allclose(scaled["a"]["w"], 0.5 * plain["a"]["w"])
+    np.testing.assert_array_equal(scaled["b"]["c"], plain["b"]["c"])
+    np.testing.assert_array_equal(scaled["b"]["d"], 0.0)
+    assert (plain["b"]["d"] != 0.0).all()
+    with pytest.raises(UserError, match="'decoder' is no module; there are a, b"):
+        update({"decoder": 0.1})
+
+
+def test_matrices_decay_and_vectors_do_not():
+    params = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
+    optimizer = make_optimizer(1e-2, 0, 10, 0.1, 1.0)
+    with jax.numpy_dtype_promotion("standard"):
+        nothing = jax.tree.map(jnp.zeros_like, params)
+        updates, _ = optimizer.update(nothing, optimizer.init(params), params)
+    assert (updates["w"] < 0.0).all()
+    np.testing.assert_array_equal(updates["b"], 0.0)
+
+
+def test_bfloat16_activations_leave_losses_in_float32_and_close():
+    full, half = terms_of(), terms_of(dtype=jnp.bfloat16)
+    for name, value in full.items():
+        assert half[name].dtype == jnp.float32
+        np.testing.assert_allclose(half[name], value, rtol=0.03, err_msg=name)
+
+
+def test_smoothed_labels_cost_a_confident_classifier():
+    smooth = terms_of(dataclasses.replace(AIM, label_smoothing=0.2))
+    plain = terms_of()
+    assert float(smooth["classification"]) > float(plain["classification"])
+    np.testing.assert_array_equal(smooth["intensity"], plain["intensity"])
+
+
+def test_shuffled_guidance_is_that_of_another_pair():
+    shuffled = terms_of(dataclasses.replace(AIM, given="shuffled"))
+    own = terms_of()
+    assert shuffled["intensity"] != own["intensity"]
+    np.testing.assert_array_equal(shuffled["classification"], own["classification"])
+    with pytest.raises(UserError, match=r"guidance\.given='none': own or shuffled"):
+        dataclasses.replace(AIM, given="none")
