@@ -1,6 +1,6 @@
 """Infrared values of any depth to [0, 1]: fixed ranges, percentiles, inverted polarity."""
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,8 @@ ROUNDING = 1e-5
 """How far beyond [0, 1] the weighted sum of colours of a float image may come."""
 
 
-@dataclasses.dataclass(frozen=True)
-class InfraredRange:
-    """What becomes 0 and 1.
+class InfraredRange(NamedTuple):
+    """What becomes 0 and 1; a plain (low, high) will do where one is asked for.
 
     Attributes:
       low: value, or percentile, that becomes 0.
@@ -67,7 +66,7 @@ def infrared_to_unit(
       division by 255 is missing.
 
     Raises:
-      UserError: values that are not finite, or out of [0, 1] without a range.
+      UserError: values that are not finite, or out of [0, 1] without a range; an empty range.
     """
     if infrared.dtype == np.uint8 and value_range is None:
         return 255 - infrared if black_hot else infrared
@@ -77,8 +76,10 @@ def infrared_to_unit(
         check_float(infrared, "infrared", bounded=value_range is None)
     unit = infrared.astype(np.float32)
     if value_range is not None:
-        low, high = value_range.low, value_range.high
-        if value_range.percent:
+        low, high, percent = InfraredRange(*value_range)
+        if not low < high:
+            raise UserError(f"infrared range {low:.6g} to {high:.6g}: the first must be lower")
+        if percent:
             stride = max(1, int((infrared.size / SAMPLES) ** 0.5))
             low, high = np.percentile(unit[::stride, ::stride], [low, high]).tolist()
         # An image of one value has nothing to stretch: it becomes 0.

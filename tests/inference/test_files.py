@@ -239,3 +239,28 @@ def test_the_number_of_threads_changes_nothing(fuser, tmp_path):
         outputs.append({job.out.name: job.out.read_bytes() for job in jobs if job.out.exists()})
     assert outputs[0] == outputs[1]
     assert len(outputs[0]) == 6
+
+
+def test_what_was_finished_before_an_interruption_is_whole_and_stays(fuser, job, tmp_path):
+    calls = []
+
+    def interrupted(*arguments, **settings):
+        calls.append(arguments)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return fuser(*arguments, **settings)
+
+    jobs = [job._replace(out=tmp_path / "out" / f"{k}.png") for k in range(9)]
+    with pytest.raises(KeyboardInterrupt):
+        fuse_files(interrupted, jobs, Settings(), threads=1)
+    written = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in written[:2]] == ["0.png", "1.png"]
+    assert len(written) <= 4
+    assert all(images.read_image(path).shape == (40, 48, 3) for path in written)
+
+
+def test_one_cold_value_everywhere_does_not_break_a_thermal_file(fuser, job, tmp_path):
+    flat = tmp_path / "ir" / "flat.tiff"
+    flat.write_bytes(tiff(np.full((40, 48), 7000, np.uint16)))
+    assert fuse_files(fuser, [job._replace(infrared=flat)], Settings()) == ([], [])
+    assert images.read_image(job.out).shape == (40, 48, 3)

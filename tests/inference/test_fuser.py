@@ -179,6 +179,10 @@ def test_infrared_of_16_bits_is_stretched_and_polarity_turned(fuser):
     np.testing.assert_allclose(
         fuser(visible, counts, infrared_range=known).fused, expected, atol=1e-5
     )
+    plain = fuser(visible, counts, infrared_range=(7000, 8020)).fused
+    np.testing.assert_allclose(plain, expected, atol=1e-5)
+    with pytest.raises(UserError, match="the first must be lower"):
+        fuser(visible, counts, infrared_range=(8020, 7000))
     inverted = fuser(visible, 255 - infrared, black_hot=True).fused
     np.testing.assert_allclose(inverted, expected, atol=1e-6)
     inverted = fuser(visible, 15020 - counts, infrared_range=known, black_hot=True).fused
