@@ -135,6 +135,14 @@ def test_sixteen_bits_are_refused(folder):
     assert "a.png: uint16 pixels; convert it to 8 bits" in problems_in(folder)
 
 
+def test_images_too_small_to_be_scored_are_refused(folder):
+    testing.write_pairs(folder / "vi", folder / "ir", ["tiny"], height=16)
+    testing.write_pairs(folder / "vi", folder / "ir", ["enough"], height=17, width=17)
+    message = problems_in(folder)
+    assert "tiny: 32x16 pixels; at least 17x17 are needed" in message
+    assert len(message.splitlines()) == 2
+
+
 def test_one_stem_under_two_suffixes_is_refused(folder):
     testing.write_image(folder / "vi" / "a.jpg", testing.draw_pair(0)[0])
     assert "has the same stem" in problems_in(folder)

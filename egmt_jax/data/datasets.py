@@ -1,6 +1,7 @@
 """Data sets by name, read at random: of TFDS, prepared once, or a folder of own pairs."""
 
 import pathlib
+import re
 
 import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
@@ -38,17 +39,23 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
       manual_dir: folder with the files of a set that cannot be downloaded.
 
     Raises:
-      UserError: no such data set, or its files are missing or broken.
+      UserError: no such data set or config, its files are missing or broken, or `data_dir` cannot
+        be written.
     """
+    known = sorted(module.removesuffix("_dataset_builder") for module in tfds_builders.__all__)
+    base = re.split("[/:]", name)[0]
+    if base not in known:  # TFDS would go and download what it knows by that name
+        raise UserError(
+            f"data.name={name!r}: no such data set; known here: {', '.join(known)}; {FOLDER} reads "
+            "own pairs"
+        )
     try:
         builder = tfds.builder(name, data_dir=data_dir or None)
-    except tfds.core.DatasetNotFoundError as error:
-        known = ", ".join(sorted(n.removesuffix("_dataset_builder") for n in tfds_builders.__all__))
+    except (ValueError, KeyError, AssertionError, tfds.core.DatasetNotFoundError) as error:
+        configs = [f"{base}/{config}" for config in tfds.builder_cls(base).builder_configs]
         raise UserError(
-            f"data.name={name!r}: no such data set; known here: {known}; {FOLDER} reads own pairs"
+            f"data.name={name!r}: no such config or version; known: {', '.join(configs) or base}"
         ) from error
-    except (ValueError, KeyError) as error:  # an unknown config
-        raise UserError(f"data.name={name!r}: {' '.join(str(error).split())}") from error
     config = tfds.download.DownloadConfig(manual_dir=manual_dir and pathlib.Path(manual_dir))
     try:
         builder.download_and_prepare(download_config=config)
@@ -56,6 +63,11 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
         if manual_dir:
             raise
         raise UserError(f"{error} (data.manual_dir names another folder)") from error
+    except OSError as error:
+        raise UserError(
+            f"data.data_dir={data_dir or ''!r}: {builder.data_dir} cannot be made or written "
+            f"({error.strerror or error}); name another folder"
+        ) from error
     return builder
 
 

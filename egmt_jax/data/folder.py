@@ -3,7 +3,6 @@
 import concurrent.futures
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ from tqdm import tqdm
 
 from egmt_jax import entities
 from egmt_jax.data import images
+from egmt_jax.data.pipeline import MOST_ENTITIES
+from egmt_jax.entities.annotations import read_lines
 from egmt_jax.errors import UserError
 from tfds_builders import pairs
 
@@ -102,9 +103,9 @@ def open_folder(root: str | os.PathLike) -> Folder:
 
     Args:
       root: folder with `vi/` and `ir/`, a file each per pair, of equal stem and size; and, if
-        there is one, `annotations.jsonl`: lines with `id` and `entities` (names of the vocabulary
-        or synonyms), or `id`, `caption_visible` and `caption_infrared`, from which entities are
-        extracted. Pairs without a line are unlabelled.
+        there is one, `annotations.jsonl`: lines with `id` and `entities` (up to 8 names of the
+        vocabulary or synonyms), or `id`, `caption_visible` and `caption_infrared`, from which
+        entities are extracted. Pairs without a line are unlabelled.
 
     Raises:
       UserError: there are no pairs, or files or lines are wrong; the message lists all of them.
@@ -121,7 +122,7 @@ def open_folder(root: str | os.PathLike) -> Folder:
         for wrong in tqdm(checked, "Checking pairs", len(found), unit="pair", leave=False):
             problems += wrong
     annotations: dict[str, dict] = {}
-    if (root / ANNOTATIONS).is_file():
+    if os.path.lexists(root / ANNOTATIONS):
         stems = {path.stem for folder in ("vi", "ir") for path in (root / folder).iterdir()}
         annotations, wrong = _read_annotations(root / ANNOTATIONS, stems)
         problems += wrong
@@ -139,51 +140,30 @@ def open_folder(root: str | os.PathLike) -> Folder:
 def _read_annotations(path: pathlib.Path, stems: set[str]) -> tuple[dict[str, dict], list[str]]:
     """Annotations by id, and one line for each thing that is wrong, with its line number."""
     annotations: dict[str, dict] = {}
-    problems: list[str] = []
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    except OSError as error:
-        return {}, [f"{path.name}: cannot be read ({error.strerror})"]
-    first_line: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+        numbered, wrong = read_lines(path, ("id",))
+    except UserError as error:
+        return {}, [str(error)]
+    problems = [f"{path.name} {problem}" for problem in wrong]
+    for number, line in numbered.items():
+        name = line["id"]
         try:
-            annotation = _parse(line)
-            if annotation["id"] not in stems:
-                raise UserError(
-                    f"no pair {annotation['id']!r}; remove the line or add {annotation['id']} to "
-                    "vi/ and ir/"
-                )
-            before = first_line.setdefault(annotation["id"], number)
-            if before != number:
-                raise UserError(f"id {annotation['id']!r} again, first on line {before}")
-            annotations[annotation["id"]] = annotation
+            if name not in stems:
+                raise UserError(f"no pair {name!r}; remove the line or add {name} to vi/ and ir/")
+            annotations[name] = _with_entities(line)
         except UserError as error:
             problems.append(f"{path.name} line {number}: {error}")
     return annotations, problems
 
 
-def _parse(line: bytes) -> dict[str, Any]:
-    """One annotation, its entities canonical; raises UserError telling what is wrong."""
-    try:
-        annotation = json.loads(line.decode("utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"invalid JSON at column {error.colno} ({error.msg})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 at byte {error.start + 1}") from error
-    if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), str):
-        raise UserError('needs an object with "id", the file name without its suffix')
-    captions = [annotation.get(caption, "") for caption in CAPTIONS]
-    names = annotation.get("entities")
-    if not all(isinstance(caption, str) for caption in captions):
-        raise UserError(f"{' and '.join(CAPTIONS)} must be text")
+def _with_entities(line: dict[str, Any]) -> dict[str, Any]:
+    """Id, captions and canonical entities of a line; raises UserError telling what is wrong."""
+    captions = [line.get(caption, "") for caption in CAPTIONS]
+    names = line.get("entities")
     if names is None:
         if not any(captions):
             raise UserError(f"needs entities, or {' and '.join(CAPTIONS)}")
         names = entities.extract(*captions)
-    elif not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError("entities must be a list of text")
     vocabulary = entities.load_vocabulary()
     unknown = [
         f"{n!r} (nearest: {', '.join(vocabulary.nearest(n))})" for n in names if n not in vocabulary
@@ -191,4 +171,6 @@ def _parse(line: bytes) -> dict[str, Any]:
     if unknown:
         raise UserError(f"entities outside the vocabulary: {', '.join(unknown)}")
     names = list(dict.fromkeys(vocabulary.canonical(name) for name in names))
-    return {"id": annotation["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))
+    if len(names) > MOST_ENTITIES:
+        raise UserError(f"{len(names)} entities, at most {MOST_ENTITIES}; keep the most salient")
+    return {"id": line["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))

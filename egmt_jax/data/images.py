@@ -65,9 +65,7 @@ def decode_image(encoded: bytes, name: str) -> np.ndarray:
 def _decode(encoded: bytes, name: str) -> np.ndarray:
     """[H, W, 1] or RGB [H, W, 3] of the file's own dtype."""
     image = None
-    # Some versions of OpenCV fill what is missing of a truncated JPEG with grey.
-    truncated = encoded.startswith(b"\xff\xd8") and b"\xff\xd9" not in encoded
-    if encoded and not truncated:
+    if encoded and not _is_truncated_jpeg(encoded):
         with contextlib.suppress(cv2.error):  # some damaged or immense files raise it
             image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
@@ -75,6 +73,20 @@ def _decode(encoded: bytes, name: str) -> np.ndarray:
     if image.ndim == 2:
         return image[..., None]
     return np.ascontiguousarray(image[..., 2::-1])
+
+
+def _is_truncated_jpeg(encoded: bytes) -> bool:
+    """Whether a JPEG lacks its end: some versions of OpenCV fill what is missing with grey."""
+    if not encoded.startswith(b"\xff\xd8"):
+        return False
+    # Headers may hold a thumbnail with an end of its own: only what follows them counts.
+    place = 2
+    while encoded[place : place + 1] == b"\xff" and encoded[place + 1 : place + 2] != b"\xda":
+        if encoded[place + 1 : place + 2] == b"\xff":  # filling
+            place += 1
+        else:
+            place += 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
+    return encoded.find(b"\xff\xd9", place) < 0
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -143,6 +155,24 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
+def check_writable(path: str | os.PathLike) -> None:
+    """Fails before work starts where `write_atomically` would after it; makes the file's folder.
+
+    Raises:
+      UserError: the path is a folder, or the folder it is in cannot be made or written.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    trial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
     """Writes uint8 [H, W], [H, W, 1] or RGB [H, W, 3] as PNG, atomically."""
     write_atomically(path, encode_png(image))
@@ -152,19 +182,20 @@ def list_images(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
     """Image files of a folder by stem, in order of stem.
 
     Raises:
-      UserError: not a folder, no image in it, or one stem under two suffixes.
+      UserError: not a folder, no image in it, or stems under two suffixes (up to 20 are named).
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     found: dict[str, pathlib.Path] = {}
+    doubled: list[str] = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
             if path.stem in found:
-                raise UserError(
-                    f"{path}: {found[path.stem].name} has the same stem; keep one of the two"
-                )
-            found[path.stem] = path
+                doubled.append(f"{path.name} has the same stem as {found[path.stem].name}")
+            found.setdefault(path.stem, path)
+    if doubled:
+        raise UserError(f"{folder}: keep one file of a stem: {summarise(doubled, 20)}")
     if not found:
         raise UserError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
     return found

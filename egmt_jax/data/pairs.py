@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from egmt_jax.data.images import SUFFIXES, match_stems
+from egmt_jax.data.images import SUFFIXES, match_stems, summarise
 from egmt_jax.errors import UserError
 
 
@@ -62,6 +62,7 @@ def _images(path: pathlib.Path, recursive: bool) -> dict[str, pathlib.Path]:
     before, after = map(re.escape, pattern.split("*"))
     expression = re.compile(f"{before}(.+){after}", re.DOTALL)
     found: dict[str, pathlib.Path] = {}
+    doubled: list[str] = []
     for file in sorted(_files(folder, recursive)):
         if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
             continue
@@ -72,8 +73,10 @@ def _images(path: pathlib.Path, recursive: bool) -> dict[str, pathlib.Path]:
         name = match[1].removesuffix(file.suffix) if pattern.endswith("*") else match[1]
         name = (file.parent.relative_to(folder) / name).as_posix()
         if name in found:
-            raise UserError(f"{file}: {found[name].name} has the same name; keep one of the two")
-        found[name] = file
+            doubled.append(f"{file} has the same name as {found[name].name}")
+        found.setdefault(name, file)
+    if doubled:
+        raise UserError(f"{path}: keep one file of a name: {summarise(doubled, 20)}")
     if not found:
         raise UserError(f"{path}: no images in it ({', '.join(sorted(SUFFIXES))})")
     return found

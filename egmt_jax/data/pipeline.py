@@ -19,7 +19,10 @@ PRESENT_SHARE = 0.002
 """Share of a crop that the mask of an entity must cover to count as being in it."""
 
 LABELLED_SHARE = 0.6
-"""Share of a pair that a crop without masks must show for the pair's entities to be its labels."""
+"""Share of a pair that a crop at full detail, without masks, must show to be labelled with the
+entities of the pair; its largest square always is."""
+
+MOST_LISTED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Pair:
 
 
 def to_pair(record: dict[str, Any]) -> Pair:
-    """A record of a TFDS data source as a `Pair`; raises UserError if the sizes differ."""
+    """A record of a TFDS data source as a `Pair`; raises UserError if the sizes differ.
+
+    Of more than 8 entities the first 8, the most salient, and their masks are kept.
+    """
     name = record["id"].decode()
     visible, infrared = record["visible"], record["infrared"]
     if visible.shape[:2] != infrared.shape[:2]:
@@ -57,10 +63,11 @@ def to_pair(record: dict[str, Any]) -> Pair:
         )
     masks = None
     if "masks" in record:
-        masks = np.zeros((len(record["masks"]), *visible.shape[:2]), np.uint8)
-        for k, mask in enumerate(record["masks"]):
+        most_salient = record["masks"][:MOST_ENTITIES]
+        masks = np.zeros((len(most_salient), *visible.shape[:2]), np.uint8)
+        for k, mask in enumerate(most_salient):
             masks[k] = mask[..., 0]
-    entities = tuple(entity.decode() for entity in record["entities"])
+    entities = tuple(entity.decode() for entity in record["entities"][:MOST_ENTITIES])
     return Pair(name, visible, infrared, entities, masks)
 
 
@@ -72,19 +79,28 @@ def check_entities(source, vocabulary: Vocabulary) -> np.ndarray:
       vocabulary: that the entities must be in.
 
     Returns:
-      float32 [records, K] multi-hot labels; a record without entities gives a row of zeros.
+      float32 [records, K] multi-hot labels, of the first 8 entities as in `to_pair`; a record
+      without entities gives a row of zeros.
 
     Raises:
-      UserError: entities outside the vocabulary, with the records that name them.
+      UserError: entities outside the vocabulary: a line for each record that names one, up to 20.
     """
     labels = np.zeros((len(source), len(vocabulary)), np.float32)
+    problems: list[str] = []
     for row in range(len(source)):
         record = source[row]
-        for entity in record["entities"]:
+        for place, entity in enumerate(record["entities"]):
             try:
-                labels[row, vocabulary.id_of(entity.decode())] = 1.0
+                number = vocabulary.id_of(entity.decode())
             except UserError as error:
-                raise UserError(f"pair {record['id'].decode()}: {error}") from error
+                problems.append(f"pair {record['id'].decode()}: {error}")
+                continue
+            if place < MOST_ENTITIES:
+                labels[row, number] = 1.0
+    if problems:
+        more = len(problems) - MOST_LISTED
+        listed = problems[:MOST_LISTED] + ([f"and {more} more"] if more > 0 else [])
+        raise UserError("\n".join(listed))
     return labels
 
 
@@ -109,11 +125,12 @@ class CropAndAugment(grain.RandomMapTransform):
     def random_map(
         self, element: dict[str, Any], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
-        """Returns one example of a batch, see DESIGN of batches in `training_batches`."""
+        """Returns one example of a batch, see `training_batches`."""
         pair = to_pair(element)
         height, width = pair.visible.shape[:2]
         short = min(height, width)
-        side = short if rng.random() < self.whole else min(self.size, short)
+        whole = rng.random() < self.whole
+        side = short if whole else min(self.size, short)
         top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
         window = np.s_[top : top + side, left : left + side]
 
@@ -127,10 +144,12 @@ class CropAndAugment(grain.RandomMapTransform):
         visible, infrared = prepare(pair.luma), prepare(pair.infrared[..., 0])
         masks = np.zeros((self.size, self.size, MOST_ENTITIES), np.float32)
         ids = np.full(MOST_ENTITIES, -1, np.int32)
-        names = [self.vocabulary.id_of(entity) for entity in pair.entities[:MOST_ENTITIES]]
+        names = [self.vocabulary.id_of(entity) for entity in pair.entities]
         if pair.masks is None:
             ids[: len(names)] = names
-            labelled = bool(names) and side * side >= LABELLED_SHARE * height * width
+            # The largest square of a wide pair shows less than the share, but nothing shows more.
+            shown = whole or side * side >= LABELLED_SHARE * height * width
+            labelled = bool(names) and shown
         else:
             for k, name in enumerate(names):
                 mask = prepare(pair.masks[k])

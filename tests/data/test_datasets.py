@@ -52,6 +52,28 @@ def test_without_a_manual_folder_the_default_one_and_the_field_are_named(tmp_pat
         datasets.prepare("tno", str(tmp_path / "tfds"))
 
 
+@pytest.mark.parametrize("name", ["mnist", "tno_dataset_builder", "", "m3d/fusion"])
+def test_only_sets_of_this_project_are_opened(name, tmp_path):
+    known = "known here: entity_scenes, m3fd, msrs, roadscene, tno; folder reads own pairs"
+    with pytest.raises(UserError, match=rf"data\.name='{name}': no such data set; {known}"):
+        datasets.prepare(name, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("m3fd/none", "m3fd/fusion, m3fd/detection"), ("tno/none", "tno"), ("tno:9.9.9", "tno")],
+)
+def test_an_unknown_config_is_told_with_those_there_are(name, known, tmp_path):
+    with pytest.raises(UserError, match=rf"'{name}': no such config or version; known: {known}$"):
+        datasets.prepare(name, str(tmp_path))
+
+
+def test_a_data_dir_that_cannot_be_made_is_named(manual_dir, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"data\.data_dir='.*file/tfds'"):
+        datasets.prepare("m3fd/fusion", str(tmp_path / "file" / "tfds"), str(manual_dir))
+
+
 def test_an_empty_root_is_told():
     data = base.get_config().data
     with pytest.raises(UserError, match=r"data\.root is empty; set it to a folder"):

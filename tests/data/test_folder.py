@@ -10,6 +10,7 @@ import pytest
 
 from egmt_jax.data import datasets, images, pipeline
 from egmt_jax.data.folder import open_folder
+from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.testing import made_up_pair
 
@@ -90,13 +91,13 @@ def ids(source):
 
 def test_the_last_tenths_are_held_out_and_small_folders_hold_out_nothing(tmp_path):
     for number in range(9):
-        add_pair(tmp_path, f"{number:02d}", 16, 16)
+        add_pair(tmp_path, f"{number:02d}", 17, 17)
     folder = open_folder(tmp_path)
     assert len(datasets.source(folder, "train")) == 9
     with pytest.raises(UserError, match=r"no pairs in split 'test'; it has train \(9\): set"):
         datasets.source(folder, "test")
     for number in range(9, 25):
-        add_pair(tmp_path, f"{number:02d}", 16, 16)
+        add_pair(tmp_path, f"{number:02d}", 17, 17)
     folder = open_folder(tmp_path)
     names = [f"{number:02d}" for number in range(25)]
     assert ids(datasets.source(folder, "train")) == names[:21]
@@ -111,6 +112,7 @@ def test_the_last_tenths_are_held_out_and_small_folders_hold_out_nothing(tmp_pat
 def test_everything_wrong_is_listed_at_once(tmp_path):
     for name in ("good", "lonely", "torn", "deep", "uneven"):
         add_pair(tmp_path, name)
+    add_pair(tmp_path, "tiny", 16, 30)
     (tmp_path / "ir" / "lonely.png").unlink()
     torn = tmp_path / "vi" / "torn.png"
     torn.write_bytes(torn.read_bytes()[:200])
@@ -127,6 +129,7 @@ def test_everything_wrong_is_listed_at_once(tmp_path):
         {"id": "uneven", "entities": "car"},
         {"id": "uneven", "caption_visible": 3},
         ["uneven"],
+        {"id": "lonely", "entities": load_vocabulary().names[:9]},
     )
     with pytest.raises(UserError) as error:
         open_folder(tmp_path)
@@ -144,11 +147,20 @@ def test_everything_wrong_is_listed_at_once(tmp_path):
         "annotations.jsonl line 5: id 'good' again, first on line 1",
         "annotations.jsonl line 6: needs entities, or caption_visible and caption_infrared",
         "annotations.jsonl line 7: entities must be a list of text",
-        "annotations.jsonl line 8: caption_visible and caption_infrared must be text",
-        "annotations.jsonl line 9: needs an object with",
+        "annotations.jsonl line 8: caption_visible must be text",
+        "annotations.jsonl line 9: not a JSON object",
+        "annotations.jsonl line 10: 9 entities, at most 8",
+        "tiny: 30x16 pixels; at least 17x17 are needed",
     ):
         assert part in message, part
-    assert len(message.splitlines()) == 13
+    assert len(message.splitlines()) == 15
+
+
+def test_annotations_that_are_a_folder_are_refused(tmp_path):
+    add_pair(tmp_path, "a")
+    (tmp_path / "annotations.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"annotations\.jsonl: cannot be read \(Is a directory\)"):
+        open_folder(tmp_path)
 
 
 def test_a_long_list_is_cut(tmp_path):

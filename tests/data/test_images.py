@@ -58,6 +58,20 @@ def test_a_truncated_file_is_refused(tmp_path, suffix):
         images.read_image(path)
 
 
+def test_the_end_of_a_thumbnail_is_not_the_end_of_a_photograph(tmp_path):
+    visible, _ = made_up_pair(64, 64)
+    photograph = cv2.imencode(".jpg", visible)[1].tobytes()
+    thumbnail = cv2.imencode(".jpg", visible[::8, ::8])[1].tobytes()
+    header = b"\xff\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    encoded = photograph[:2] + header + photograph[2:]
+    (tmp_path / "whole.jpg").write_bytes(encoded)
+    expected = images.decode_image(photograph, "photograph")
+    np.testing.assert_array_equal(images.read_image(tmp_path / "whole.jpg"), expected)
+    (tmp_path / "half.jpg").write_bytes(encoded[: -len(photograph) // 4])
+    with pytest.raises(UserError, match="not a readable image"):
+        images.read_image(tmp_path / "half.jpg")
+
+
 def test_missing_files_and_deep_pixels_are_refused(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         images.read_image(tmp_path / "none.png")
@@ -80,6 +94,16 @@ def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == ["b.txt"]
 
 
+def test_what_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
+    images.check_writable(tmp_path / "new" / "table.csv")
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(UserError, match="new: is a folder; name a file"):
+        images.check_writable(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
+        images.check_writable(tmp_path / "file" / "table.csv")
+
+
 def test_folders_are_listed_by_stem_and_matched(tmp_path):
     for name in ("v/b.png", "v/a.jpg", "i/a.png", "v/notes.txt", "v/.hidden.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -97,7 +121,8 @@ def test_ambiguous_and_empty_folders_are_refused(tmp_path):
         images.list_images(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         images.list_images(tmp_path / "none")
-    (tmp_path / "a.png").touch()
-    (tmp_path / "a.jpg").touch()
-    with pytest.raises(UserError, match="the same stem"):
+    for name in ("a.png", "a.jpg", "b.png", "c.bmp", "c.png"):
+        (tmp_path / name).touch()
+    listed = r"a\.png has the same stem as a\.jpg, c\.png has the same stem as c\.bmp$"
+    with pytest.raises(UserError, match=listed):
         images.list_images(tmp_path)

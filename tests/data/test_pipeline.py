@@ -62,6 +62,25 @@ def test_labels_of_a_pair_hold_for_the_whole_of_it_but_not_for_a_small_crop():
     assert not crop["labelled"]
 
 
+def test_the_largest_square_of_a_wide_pair_is_labelled_and_a_crop_of_that_share_is_not():
+    wide = record(0, 90, 160)  # 16:9: the largest square shows 56 % of it
+    rng = np.random.default_rng(0)
+    assert transform(whole=1.0).random_map(wide, rng)["labelled"]
+    assert not transform(whole=0.0, size=90).random_map(wide, rng)["labelled"]
+    assert not transform(whole=1.0).random_map(record(0, 90, 160, ()), rng)["labelled"]
+
+
+def test_of_many_entities_the_first_eight_and_their_masks_are_kept():
+    many = record(0, entities=VOCABULARY.names[:10], masks=True)
+    pair = pipeline.to_pair(many)
+    assert pair.entities == VOCABULARY.names[:8]
+    assert pair.masks.shape == (8, 60, 80)
+    example = transform(whole=1.0).random_map(many, np.random.default_rng(0))
+    assert set(np.flatnonzero(example["labels"])) <= set(range(8))
+    labels = pipeline.check_entities([many], VOCABULARY)
+    assert np.flatnonzero(labels[0]).tolist() == list(range(8))
+
+
 def test_a_pair_without_entities_is_unlabelled():
     example = transform(whole=1.0).random_map(record(0, entities=()), np.random.default_rng(0))
     assert not example["labelled"]
@@ -134,6 +153,15 @@ def test_entities_are_read_and_checked_before_training():
     assert labels.sum(axis=1).tolist() == [2.0, 0.0]
     with pytest.raises(UserError, match=r"pair 007: entity 'zebra' is not in the vocabulary"):
         pipeline.check_entities([record(0), record(7, entities=("zebra",))], VOCABULARY)
+
+
+def test_all_records_with_unknown_entities_are_listed_up_to_twenty():
+    records = [record(number, 20, 20, entities=("zebra",)) for number in range(23)]
+    with pytest.raises(UserError) as error:
+        pipeline.check_entities(records, VOCABULARY)
+    lines = str(error.value).splitlines()
+    assert [line[:9] for line in lines[:-1]] == [f"pair {number:03d}:"[:9] for number in range(20)]
+    assert lines[-1] == "and 3 more"
 
 
 def test_images_of_two_sizes_are_refused_by_name():

@@ -64,6 +64,24 @@ def test_all_that_is_wrong_is_listed_with_line_numbers(tmp_path):
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("1" * 5000, "a number of thousands of digits"),
+        ("[" * 100_000 + "]" * 100_000, "lists within lists too deep"),
+        (r'"\ud800"', r"a lone surrogate from \ud800"),
+    ],
+)
+def test_json_that_python_or_utf8_cannot_hold_is_named_by_its_line(tmp_path, field, message):
+    line = json.dumps(GOOD)[:-1] + f', "note": {field}}}'
+    path = _write(tmp_path / "captions.jsonl", GOOD | {"id": "0"}, line)
+    with pytest.raises(UserError) as caught:
+        _run("--captions", str(path), "--out", str(tmp_path / "out.jsonl"))
+    assert "line 2: " in str(caught.value)
+    assert message in str(caught.value)
+    assert "line 1" not in str(caught.value)
+
+
 def test_a_long_list_of_errors_is_counted(tmp_path):
     path = _write(tmp_path / "captions.jsonl", *["nonsense"] * 50)
     with pytest.raises(UserError, match=r"line 20: .*; and 30 lines more"):

@@ -70,7 +70,8 @@ class Builder(pairs.PairsBuilder):
         """Entities that have a box in a Pascal VOC file, most boxes first."""
         try:
             objects = ElementTree.parse(path).getroot().iter("object")
-        except (OSError, ElementTree.ParseError) as error:
+        except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
+            # The last two: an encoding that Python does not know, or cannot read XML in.
             raise UserError(f"{path}: not a readable XML file ({error})") from error
         boxes: collections.Counter[str] = collections.Counter()
         for box in objects:

@@ -97,9 +97,12 @@ def test_missing_and_broken_box_files_are_listed(tmp_path):
     annotation = tmp_path / "m3fd" / "M3FD_Detection" / "Annotation"
     (annotation / "00072.xml").unlink()
     (annotation / "00088.xml").write_text("<annotation><object>")
+    unknown = '<?xml version="1.0" encoding="klingon"?><annotation/>'
+    (annotation / "00077.xml").write_text(unknown)
     with pytest.raises(UserError) as error:
         testing.prepare("m3fd/detection", tmp_path, tmp_path / "data")
     assert "Annotation/ lacks 00072" in str(error.value)
+    assert "00077.xml: not a readable XML file (unknown encoding" in str(error.value)
     assert "00088.xml: not a readable XML file" in str(error.value)
 
 

@@ -76,6 +76,21 @@ class Builder(pairs.PairsBuilder):
             ENTITY_OF_INDEX[index] for index in sorted(present, key=lambda index: -pixels[index])
         ]
 
+    def check(self, pair: pairs.Pair) -> list[str]:
+        """What is wrong with images and map; the map must be of the size of the images."""
+        problems = super().check(pair)
+        if problems or pair.labels is None:
+            return problems
+        (height, width), labels = (
+            images.read_image(path).shape[:2] for path in (pair.visible, pair.labels)
+        )
+        if labels != (height, width):
+            problems.append(
+                f"{pair.labels}: {labels[1]}x{labels[0]} pixels, but {pair.visible.name} has "
+                f"{width}x{height}"
+            )
+        return problems
+
     def encode(self, path: pathlib.Path, channels: int) -> bytes:
         """The file as it is, or 128x96 PNG: frames squeezed to a square regain their aspect."""
         if self.builder_config.name == "full":

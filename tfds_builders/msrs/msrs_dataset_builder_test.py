@@ -70,6 +70,17 @@ def test_pictures_of_maps_are_refused(builder, tmp_path, shape):
         builder.read_labels(tmp_path / "map.png")
 
 
+def test_maps_of_another_size_than_their_images_are_listed(tmp_path):
+    testing.write_pairs(tmp_path / "vi", tmp_path / "ir", ["00001D", "00002D"])
+    for pair_id, width in (("00001D", 32), ("00002D", 31)):
+        label_map = np.zeros((24, width), np.uint8)
+        images.write_png(tmp_path / "Segmentation_labels" / f"{pair_id}.png", label_map)
+    with pytest.raises(UserError) as error:
+        testing.prepare("msrs", tmp_path, tmp_path / "data")
+    assert "00002D.png: 31x24 pixels, but 00002D.png has 32x24" in str(error.value)
+    assert "00001D" not in str(error.value)
+
+
 def test_plain_folders_give_the_same(builder, tmp_path):
     for part in ("train", "test"):
         shutil.copytree(DUMMY_DATA / part, tmp_path / "MSRS", dirs_exist_ok=True)
