@@ -65,12 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
     if out is not None and out.suffix.lower() != ".csv":
         raise UserError(f"--out {out}: the table is a .csv file; change the suffix")
 
-    from egmt_jax.data.images import write_atomically
+    from egmt_jax.data.images import check_writable, write_atomically
     from egmt_jax.metrics import folders, manifest, summary, to_markdown, write_csv, write_manifest
     from egmt_jax.metrics.plot import check_plot, write_plot
 
+    journal = None if out is None else out.with_suffix(".partial.csv")
     if plot is not None:
         check_plot(plot)
+        check_writable(plot)
+    if out is not None:
+        for path in (out, out.with_suffix(".md"), out.with_suffix(".json"), journal):
+            check_writable(path)
     checked, problems = folders.check_folders(fused, arguments.visible, arguments.infrared)
     if problems:
         print("\n".join(problems), file=sys.stderr)
@@ -78,18 +83,17 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in checked.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
-    journal = None if out is None else out.with_suffix(".partial.csv")
     rows = {method: folders.score_files(checked, method, journal) for method in checked.methods}
     table = to_markdown({method: summary(own) for method, own in rows.items()})
     print(table, end="")
     if out is not None:
         write_csv(out, _flat(rows))
         write_atomically(out.with_suffix(".md"), table.encode())
-        paths = {
-            role: {name: group[name].path for name in checked.ids}
+        scored = {
+            role: {name: (group[name].path, group[name].sha256) for name in checked.ids}
             for role, group in checked.files.items()
         }
-        write_manifest(out.with_suffix(".json"), manifest(paths))
+        write_manifest(out.with_suffix(".json"), manifest(scored))
     if plot is not None:
         write_plot(plot, rows)
     return 0

@@ -1,6 +1,6 @@
 """Builds the packaged vocabulary from captions and annotated lists, and its MiniLM table.
 
-python -m egmt_jax.entities.build tno.jsonl roadscene.jsonl m3fd.jsonl msrs.jsonl
+python -m egmt_jax.entities.build tno.jsonl roadscene.jsonl m3fd.jsonl msrs.jsonl --version 1
 """
 
 import argparse

@@ -82,14 +82,21 @@ def check_folders(
       file. Where there are problems, the files are incomplete.
 
     Raises:
-      UserError: a folder is missing, empty, or has one stem twice; or a method is called like a
-        source.
+      UserError: folders are missing, empty, or have one stem twice, a line for each; or a method is
+        called like a source.
     """
     reserved = set(SOURCES) & set(fused)
     if reserved:
         raise UserError(f"--fused {min(reserved)}=...: that name is a source's; choose another")
     folders = {"visible": visible, "infrared": infrared, **fused}
-    listed = {role: list_images(folder) for role, folder in folders.items()}
+    listed, unusable = {}, []
+    for role, folder in folders.items():
+        try:
+            listed[role] = list_images(folder)
+        except UserError as error:
+            unusable.append(str(error))
+    if unusable:
+        raise UserError("\n".join(unusable))
     ids = sorted(set().union(*(listed[method] for method in fused)))
     problems = [
         f"{folders[role]}: no {role} image with the stem {name}"
@@ -218,7 +225,8 @@ def score_files(
       The rows, as `score_pairs` gives them, in the order of `checked.ids`.
 
     Raises:
-      UserError: the journal cannot be written, or a file has vanished since it was checked.
+      UserError: the journal cannot be written, or a file has vanished or changed since it was
+        checked.
     """
     triples = {
         name: [checked.files[role][name] for role in (method, *SOURCES)] for name in checked.ids
@@ -248,11 +256,17 @@ def _decoded(
     names: list[str], triples: Mapping[str, list[CheckedFile]]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     def decode(name: str) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-        paths = [file.path for file in triples[name]]
-        return name, *(to_grey(decode_image(read_bytes(path), str(path))) for path in paths)
+        return name, *(to_grey(_decode_unchanged(file)) for file in triples[name])
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         yield from in_order(pool, decode, names)
+
+
+def _decode_unchanged(file: CheckedFile) -> np.ndarray:
+    encoded = read_bytes(file.path)
+    if hashlib.sha256(encoded).hexdigest() != file.sha256:
+        raise UserError(f"{file.path}: has changed since it was checked; run again")
+    return decode_image(encoded, str(file.path))
 
 
 def _content_key(files: list[CheckedFile]) -> str:

@@ -1,7 +1,6 @@
 """What is made of the rows: means, ranks, Markdown, CSV, manifest and plot."""
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -119,18 +118,16 @@ def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def manifest(files: Mapping[str, Mapping[str, str | os.PathLike]]) -> dict[str, Any]:
+def manifest(files: Mapping[str, Mapping[str, tuple[str | os.PathLike, str]]]) -> dict[str, Any]:
     """What a table was made from and with, for a JSON file beside it.
 
     Args:
-      files: role (`visible`, `infrared`, or a method's name) to id to file.
+      files: role (`visible`, `infrared`, or a method's name) to id to file and its SHA-256 as of
+        when it was scored.
 
     Returns:
       `versions` of this package and of those that computed, the `device`, the `convention` of each
-      metric and of grey conversion, and `files`: role to id to name and SHA-256.
-
-    Raises:
-      UserError: a file cannot be read.
+      metric and of grey conversion, and `files`: role to id to `path` and `sha256`.
     """
     # imported here as they are needed for their version only
     import cv2
@@ -154,11 +151,8 @@ def manifest(files: Mapping[str, Mapping[str, str | os.PathLike]]) -> dict[str, 
         "better": METRICS,
         "files": {
             role: {
-                name: {
-                    "path": str(path),
-                    "sha256": hashlib.sha256(read_bytes(path)).hexdigest(),
-                }
-                for name, path in group.items()
+                name: {"path": str(path), "sha256": digest}
+                for name, (path, digest) in group.items()
             }
             for role, group in files.items()
         },

@@ -17,8 +17,8 @@ def standard_deviation(fused: ArrayLike, *, size: Size = None) -> Array:
     Definition: sqrt(mean((F - mean F)^2)). Higher is better. Unit: grey levels. Range: 0 to 127.5;
     0 for a constant image, where the gradient is 0.
 
-    The quantity is textbook. Some scripts take the sample form (n - 1), or the root of the squared
-    sum without dividing by the number of pixels.
+    The quantity is textbook, taken from no paper. Some scripts take the sample form (n - 1), or the
+    root of the squared sum without dividing by the number of pixels.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -107,7 +107,8 @@ def correlation_coefficient(
     to 1. The correlation with a constant image is 0, and so is its gradient.
 
     Source: Deshmukh and Bhosale, "Image fusion and image quality assessment of fused images", IJIP
-    4(5), 2010.
+    4(5), 2010. The value is the same for any scale and offset of the grey values; scripts differ in
+    a constant image, where the quotient 0 / 0 becomes nan or an epsilon makes it 0 as here.
 
     Args:
       fused: uint8 or float [H, W], 8-bit grey values.
@@ -162,7 +163,10 @@ def mean_squared_error(
     """MSE: mean of the mean squared errors to the two sources.
 
     Definition: (mean((F - A)^2) + mean((F - B)^2)) / 2, symmetric in the sources. Lower is better.
-    Unit: squared grey levels. Range: 0 (all three equal) to 65025. Scripts that first divide by 255
+    Unit: squared grey levels. Range: 0 (all three equal) to 65025.
+
+    The error is textbook, its mean over the sources a convention of fusion code rather than of one
+    paper. Scripts that first divide by 255
     give values 65025 times smaller.
 
     Args:

@@ -1,5 +1,6 @@
 import argparse
 import csv
+import hashlib
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from egmt_jax.commands import metrics as command
 from egmt_jax.data.images import read_image, to_grey, write_png
 from egmt_jax.errors import UserError
 from egmt_jax.metrics import METRICS, score_pairs, scoring, summary, to_markdown
+from egmt_jax.metrics import folders as files_of
 
 
 @pytest.fixture
@@ -63,6 +65,11 @@ def test_one_method_gives_table_means_and_manifest(egmt, folders, tmp_path, caps
     manifest = json.loads((tmp_path / "new" / "table.json").read_text())
     assert set(manifest["files"]) == {"fused", "visible", "infrared"}
     assert list(manifest["files"]["visible"]) == ["a", "b", "c"]
+    for role, group in manifest["files"].items():
+        for stem, recorded in group.items():
+            path = folders[role] / f"{stem}.png"
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            assert recorded == {"path": str(path), "sha256": digest}
 
 
 def test_several_methods_are_compared(egmt, folders, tmp_path, capsys):
@@ -218,6 +225,38 @@ def test_usage_errors_name_the_argument(egmt, words, message, tmp_path, monkeypa
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert scored == []
+
+
+@pytest.mark.parametrize("taken", ["table.csv", "table.json", "table.partial.csv", "plot.svg"])
+def test_an_output_that_cannot_be_written_is_told_before_scoring(egmt, tmp_path, scored, taken):
+    (tmp_path / taken).mkdir()
+    with pytest.raises(UserError, match=f"{taken}: is a folder"):
+        egmt("--out", tmp_path / "table.csv", "--plot", tmp_path / "plot.svg")
+    assert scored == []
+
+
+def test_all_folders_that_cannot_be_used_are_listed(egmt, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError) as error:
+        egmt(visible=tmp_path / "empty", infrared=tmp_path / "gone")
+    assert sorted(line.split(":")[1][:10] for line in str(error.value).splitlines()) == [
+        " no images",
+        " no such f",
+    ]
+
+
+def test_a_file_that_changes_after_the_check_is_refused(egmt, folders, tmp_path, monkeypatch):
+    checked = files_of.check_folders
+
+    def check_then_change(*arguments):
+        result = checked(*arguments)
+        write_png(folders["fused"] / "b.png", np.zeros((49, 57), np.uint8))
+        return result
+
+    monkeypatch.setattr(files_of, "check_folders", check_then_change)
+    with pytest.raises(UserError, match=r"b\.png: has changed since it was checked; run again"):
+        egmt("--out", tmp_path / "table.csv")
+    assert not (tmp_path / "table.csv").exists()
 
 
 def test_two_methods_of_one_name_are_refused(egmt, folders):
