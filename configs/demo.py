@@ -19,4 +19,5 @@ def get_config(variant: str = ""):
     config.optimizer.learning_rate = 2e-3
     config.optimizer.steps = 3000
     config.log.pictures_every = 500
+    config.evaluation.every = 3000
     return variants.vary(config, variant)

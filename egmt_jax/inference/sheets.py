@@ -65,10 +65,12 @@ def attention_overlay(picture: np.ndarray, attention: np.ndarray, label: str = "
     grey = to_rgb(picture[..., None]).astype(np.float32)
     blend = np.ascontiguousarray(np.rint((1.0 - share) * grey + share * colours), np.uint8)
     if label:
-        size = picture.shape[1] / 320
-        text = f"{label} {strongest:.2f}", (2, round(12 * size) + 2), cv2.FONT_HERSHEY_SIMPLEX
+        size = picture.shape[1] / CELL_WIDTH
+        text = f"{label} {strongest:.2f}", (3, round(14 * size)), cv2.FONT_HERSHEY_SIMPLEX
         for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(blend, *text, 0.45 * size, colour, thickness, cv2.LINE_AA)
+            cv2.putText(
+                blend, *text, 0.45 * size, colour, max(1, round(thickness * size)), cv2.LINE_AA
+            )
     return blend
 
 
@@ -87,6 +89,12 @@ def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> np.ndarray:
         fusion = fuser(pair.luma, pair.infrared)
         fused = to_uint8(fusion.fused).reshape(pair.luma.shape)
         named = (pair.entities or fusion.predicted)[:OVERLAYS]
-        maps = [attention_overlay(fused, fusion.attention(name), name) for name in named]
+        # Small pictures are enlarged first, or nobody could read the labels.
+        factor = max(1, CELL_WIDTH // fused.shape[1])
+        large = np.repeat(np.repeat(fused, factor, axis=0), factor, axis=1)
+        maps = [
+            attention_overlay(large, cv2.resize(fusion.attention(name), large.shape[::-1]), name)
+            for name in named
+        ]
         rows.append((pair.visible, pair.infrared, fused, *maps))
     return contact_sheet(rows)

@@ -21,6 +21,9 @@ from egmt_jax.training.step import TrainState
 
 FOLDER, BEST, UNREADABLE = "checkpoints", "best", "unreadable_checkpoints"
 
+MODEL = frozenset({"config", "constants", "params", "ema"})
+"""Items of a checkpoint that make a model."""
+
 METADATA = {".zarray": "zarr", "zarr.json": "zarr3"}
 """File that describes an array on disk -> TensorStore's driver for it."""
 
@@ -256,12 +259,12 @@ def _set_aside_unreadable(workdir: pathlib.Path) -> None:
                 path.rename(aside)
 
 
-def _read_through(path: pathlib.Path) -> None:
-    """Reads every array of a checkpoint; raises whatever goes wrong."""
-    items = [item.name for item in path.iterdir() if item.is_dir()]
-    if not {"config", "constants", "params"} <= set(items):
+def _read_through(path: pathlib.Path, wanted: frozenset[str] | None = None) -> None:
+    """Reads every array of a checkpoint, or of the wanted items; raises whatever goes wrong."""
+    items = {item.name for item in path.iterdir() if item.is_dir()}
+    if not {"config", "constants", "params"} <= items:
         raise FileNotFoundError(f"it has only {sorted(items)}")
-    for name in items:
+    for name in items if wanted is None else items & wanted:
         if name in ("config", "data"):
             _read_json(path / name)
             continue
@@ -313,7 +316,7 @@ def load_model(
         )
     for step in steps:
         try:
-            _read_through(folder / str(step))
+            _read_through(folder / str(step), MODEL)
             return _model_of(folder / str(step))
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
