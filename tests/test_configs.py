@@ -15,7 +15,7 @@ from egmt_jax.training.checkpoints import build_model
 from egmt_jax.training.step import Objective
 
 ROOT = pathlib.Path(__file__).parents[1]
-NAMES = sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*.py"))
+NAMES = sorted({path.stem for path in (ROOT / "configs").glob("[a-z]*.py")} - {"variants"})
 
 
 def module_of(name):

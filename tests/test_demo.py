@@ -42,6 +42,7 @@ def test_a_few_steps_end_to_end_give_one_loss_on_one_device_and_on_eight(tmp_pat
         "--config.data.crop=32",
         "--config.optimizer.steps=3",
         "--config.log.pictures_every=0",
+        "--config.evaluation.every=0",
     )
     one = launch(tmp_path / "one", "train", *small)
     eight = launch(tmp_path / "eight", "train", *small, devices=8)

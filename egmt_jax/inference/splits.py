@@ -1,6 +1,7 @@
 """Whole splits through a trained model: export of pictures, evaluation by the metrics."""
 
 import json
+import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -89,7 +90,8 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
     metrics.write_csv(folder / "per_image_average.csv", rows["average"])
     results = metrics.manifest({}) | {
         "metrics": summaries,
-        "classifier": scores,
+        # JSON knows no nan, which stands for a score with nothing to count.
+        "classifier": scores and {k: v if math.isfinite(v) else None for k, v in scores.items()},
         "config": json.loads(config.to_json_best_effort()),
     }
     write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())

@@ -99,10 +99,10 @@ def test_an_image_fused_with_itself_is_perfect(image):
     nats = 2 * math.log(2) * values["EN"]
     assert values["MI"] == pytest.approx(float(nats), rel=1e-4, abs=1e-6)
     assert values["NMI"] == pytest.approx(2, rel=1e-4)
-    assert values["CC"] == pytest.approx(1, rel=1e-5)
+    assert values["CC"] == pytest.approx(1, rel=1e-4)
     assert values["SSIM"] == pytest.approx(2, rel=1e-6)
     assert values["SSIM_legacy"] == pytest.approx(2, rel=1e-6)
-    assert values["VIF"] == pytest.approx(2, rel=1e-5)
+    assert values["VIF"] == pytest.approx(2, rel=1e-4)
     assert values["MSE"] == 0
     assert values["PSNR"] == 100
 
