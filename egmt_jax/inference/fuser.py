@@ -122,14 +122,9 @@ class Fuser:
             return context(nnx.merge(graphdef, state), *arguments)
 
         @jax.jit
-        def whole(state, visible, infrared, valid, entity_ids, down, across, small_valid, factor):
+        def whole(state, visible, infrared, valid, entity_ids):
             model = nnx.merge(graphdef, state)
-            exact = jax.lax.Precision.HIGHEST
-            small = [
-                jnp.einsum("yr,xc,brcn->byxn", down, across, image, precision=exact)
-                for image in (visible, infrared)
-            ]
-            found = context(model, *small, small_valid, entity_ids, factor)
+            found = context(model, visible, infrared, valid, entity_ids, jnp.float32(1.0))
             return found, model.render(visible, infrared, found, valid)[..., 0]
 
         @jax.jit
@@ -242,18 +237,16 @@ class Fuser:
         for luma, heat in zip(lumas, heats, strict=True):
             _check_sizes(luma.shape, heat.shape, lumas[0].shape)
         extent, layout = tiles.layout(lumas[0].shape, self._tile, self._margin, self._align)
-        reduction = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
-        factor = np.full(len(lumas), reduction.factor, np.float32)
         if len(layout) == 1:
-            pair = _canvas(lumas, heats)
-            small = _small(reduction, pair[2].shape)
-            context, fused = self._whole(self._state, *pair, ids, *small, factor)
+            context, fused = self._whole(self._state, *_canvas(lumas, heats), ids)
             fused = np.asarray(fused)[:, : extent[0], : extent[1]]
-        else:
+        else:  # the whole pair may not fit the device: the host reduces it
+            reduction = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
             reduced = [
                 [tiles.reduce_image(image, reduction) for image in images]
                 for images in (lumas, heats)
             ]
+            factor = np.float32(reduction.factor)
             context = self._look(self._state, *_canvas(*reduced), ids, factor)
             fused = self._rendered(lumas, heats, context, extent, layout)
         probabilities = np.asarray(jax.nn.sigmoid(context.visual.entity_logits))
@@ -360,21 +353,6 @@ def _canvas(
     valid = np.zeros(pair.shape[1:4], bool)
     valid[:, :height, :width] = True
     return pair[0], pair[1], valid
-
-
-def _small(how: tiles.Reduction, shape: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
-    """A reduction of padded images [B, rows, columns] to padded ones, and the mask of real pixels.
-
-    float32 [rows', rows], [columns', columns] and bool [B, rows', columns'].
-    """
-    cells = len(how.down), len(how.across)
-    size = tuple(-(-side // BUCKET) * BUCKET for side in cells)
-    weights = [np.zeros(axis, np.float32) for axis in zip(size, shape[1:], strict=True)]
-    for padded, exact in zip(weights, how[:2], strict=True):
-        padded[: exact.shape[0], : exact.shape[1]] = exact
-    valid = np.zeros((shape[0], *size), bool)
-    valid[:, : cells[0], : cells[1]] = True
-    return *weights, valid
 
 
 def _working(dtype: np.dtype) -> np.dtype:

@@ -83,7 +83,7 @@ def test_an_entity_that_the_model_was_trained_without_is_told():
 
 
 @pytest.mark.parametrize("size", [(300, 420), (700, 90), (520, 512)])
-def test_the_context_found_on_the_host_gives_what_the_model_alone_gives(model, fuser, size):
+def test_elongated_and_reduced_pairs_come_back_as_the_model_alone_gives_them(model, fuser, size):
     visible, infrared = pair(*size)
     result = fuser(visible, infrared, ["person"])
 
