@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """Something the user can mend; the message names file or field and the cure, a line for each."""
+    """Something the user can mend; the message names file or field, and the cure."""
