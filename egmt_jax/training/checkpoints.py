@@ -209,7 +209,7 @@ class Checkpoints:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         whole = sorted(_steps(self._manager.directory))
         return UserError(
-            f"{self._manager.directory}: a checkpoint cannot be written ({reason[:300]}); make "
+            f"{self._manager.directory}: a checkpoint cannot be written ({reason}); make "
             f"room and run again. Whole are those of the steps {whole}"
         )
 
