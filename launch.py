@@ -11,6 +11,7 @@ On Slurm and TPU machines the processes of a run find each other. Elsewhere star
     python launch.py ... --coordinator=HOST:PORT --processes=2 --process_id=0    # and 1
 """
 
+import logging as standard_logging
 import pathlib
 import sys
 
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # TFDS tells every file it touches
     # What goes wrong in Orbax comes as an exception: its log would drown that in tracebacks.
     logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
+    standard_logging.getLogger("asyncio").setLevel("CRITICAL")
     config, workdir = _CONFIG.value, _WORKDIR.value
     keep_compiled(workdir)
     try:

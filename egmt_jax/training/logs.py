@@ -1,6 +1,5 @@
 """What a run leaves to look at: scalars, pictures, config, environment, a trace."""
 
-import contextlib
 import importlib.metadata
 import json
 import pathlib
@@ -83,9 +82,13 @@ class RunLog:
 
     def close(self) -> None:
         """Writes what is left; a full disk is passed over, something else will have told of it."""
-        if self._writer:
-            with contextlib.suppress(OSError):
-                self._writer.close()
+        if not self._writer:
+            return
+        try:
+            self._writer.close()
+        except OSError:
+            # tensorboardX tries once more at exit, and would end the program with a traceback.
+            self._writer.file_writer.event_writer.close = lambda: None
 
 
 def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
