@@ -18,7 +18,7 @@ from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.models import EGMT, Entities
-from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE
+from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE, Context
 
 BUCKET = 64
 """Sides are padded to multiples of this many pixels, so that few shapes are compiled."""
@@ -115,8 +115,9 @@ class Fuser:
         self._margin, self._align = model.receptive_field, 2 * model.patch
         self._encoder, self._table = encoder, np.asarray(model.text_features[...])
         graphdef, self._state = nnx.split(model)
+        self._graphdef = graphdef
 
-        def context(model, visible, infrared, valid, entities, factor):
+        def context(model, visible, infrared, valid, factor, entities):
             visual = model.visual(visible, infrared, valid)
             visual = dataclasses.replace(visual, step=visual.step * factor)
             return model.guide(visual, entities)
@@ -128,7 +129,7 @@ class Fuser:
         @jax.jit
         def whole(state, visible, infrared, valid, entities):
             model = nnx.merge(graphdef, state)
-            found = context(model, visible, infrared, valid, entities, jnp.float32(1.0))
+            found = context(model, visible, infrared, valid, jnp.float32(1.0), entities)
             return found, model.render(visible, infrared, found, valid)[..., 0]
 
         @jax.jit
@@ -149,6 +150,11 @@ class Fuser:
 
         model, names, config = load_model(workdir)
         return cls(model, names, config.text_features, tile)
+
+    @property
+    def model(self) -> EGMT:
+        """The model, for what is not a pair at a time."""
+        return nnx.merge(self._graphdef, self._state)
 
     def ids(self, entities: Sequence[str]) -> np.ndarray:
         """Ids of entities by name, synonym or plural: int32 [8], padded with -1.
@@ -258,21 +264,32 @@ class Fuser:
         ]
         for luma, heat in zip(lumas, heats, strict=True):
             _check_sizes(luma.shape, heat.shape, lumas[0].shape)
-        extent, layout = tiles.layout(lumas[0].shape, self._tile, self._margin, self._align)
-        if len(layout) == 1:
+        height, width = lumas[0].shape
+        if max(height, width) <= self._tile:
             context, fused = self._whole(self._state, *_canvas(lumas, heats), given)
-            fused = np.asarray(fused)[:, : extent[0], : extent[1]]
-        else:  # the whole pair may not fit the device: the host reduces it
-            reduction = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
-            reduced = [
-                [tiles.reduce_image(image, reduction) for image in images]
-                for images in (lumas, heats)
-            ]
-            factor = np.float32(reduction.factor)
-            context = self._look(self._state, *_canvas(*reduced), given, factor)
-            fused = self._rendered(lumas, heats, context, extent, layout)
+            fused = np.asarray(fused)[:, :height, :width]
+        else:  # the whole pair may not fit the device
+            context = self._look(self._state, *reduced_canvas(lumas, heats), given)
+            fused = self.render(lumas, heats, context)
+        return self.results(visible, fused, context, names)
+
+    def results(
+        self,
+        visible: Sequence[np.ndarray],
+        fused: np.ndarray,
+        context: Context,
+        guides: Sequence[str] | None,
+    ) -> list[Fused]:
+        """What is told of each pair.
+
+        Args:
+          visible: images as they were given.
+          fused: float32 [B, H, W].
+          context: that led to it.
+          guides: names of the entities that were given, or None: the model guided itself.
+        """
         probabilities = np.asarray(jax.nn.sigmoid(context.visual.entity_logits))
-        guides = self.names if names is None else names
+        guides = self.names if guides is None else tuple(guides)
         cells = np.asarray(context.visual.cells)
         steps = np.asarray(context.visual.step)
         grids = np.asarray(context.attention)
@@ -285,11 +302,23 @@ class Fuser:
                 grids[k, : cells[k, 0], : cells[k, 1], : len(guides)],
                 float(steps[k]),
             )
-            for k in range(len(lumas))
+            for k in range(len(visible))
         ]
 
-    def _rendered(self, lumas, heats, context, extent, layout) -> np.ndarray:
-        """float32 [B, H, W], tile by tile."""
+    def render(
+        self, lumas: Sequence[np.ndarray], heats: Sequence[np.ndarray], context: Context
+    ) -> np.ndarray:
+        """Renders pairs of one size with a context that is known, tile by tile.
+
+        Args:
+          lumas: uint8, or float32 in [0, 1], [H, W].
+          heats: infrared likewise.
+          context: of all of them.
+
+        Returns:
+          float32 [B, H, W] in [0, 1].
+        """
+        extent, layout = tiles.layout(lumas[0].shape, self._tile, self._margin, self._align)
         fused = np.empty((len(lumas), *lumas[0].shape), np.float32)
         for (top, left), (rows, columns) in layout:
             part = slice(top, top + extent[0]), slice(left, left + extent[1])
@@ -370,6 +399,24 @@ def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
 def _load(workdir: str | os.PathLike, changed: int) -> Fuser:
     """`changed` tells a workdir that has been trained further from what it was."""
     return Fuser.load(workdir)
+
+
+def reduced_canvas(
+    lumas: Sequence[np.ndarray], heats: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
+    """Pairs of one size, reduced on the host to the size that `EGMT.visual` looks at.
+
+    Args:
+      lumas: uint8, or float32 in [0, 1], [H, W].
+      heats: infrared likewise.
+
+    Returns:
+      What `EGMT.visual` takes: float32 [B, h, w, 1] in [0, 1] twice and bool [B, h, w]; and the
+      factor of the reduction, by which the `step` that it finds has to be multiplied.
+    """
+    how = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
+    reduced = [[tiles.reduce_image(image, how) for image in images] for images in (lumas, heats)]
+    return *_canvas(*reduced), np.float32(how.factor)
 
 
 def _canvas(

@@ -393,7 +393,8 @@ def _check(visible, infrared):
         raise ValueError(
             f"expected two arrays [B, H, W, 1], visible {visible.shape}, infrared {infrared.shape}"
         )
-    if min(visible.shape[1:3]) < SMALLEST_SIDE:
+    # Not min(): which of two symbolic sizes is smaller cannot be told.
+    if any(side < SMALLEST_SIDE for side in visible.shape[1:3]):
         raise ValueError(f"height and width must be at least {SMALLEST_SIDE}: {visible.shape}")
 
 
