@@ -1,0 +1,170 @@
+"""Scores one trained run of the ablations on held-out pairs; writes JSON.
+
+    python benchmarks/ablation_scores.py --workdir=RUN --out=FILE --data_dir=DIR --manual_dir=DIR
+
+- pictures: metrics per pair of roadscene, tno and msrs/full, split validation, under each guidance
+  that the run was trained for: given (the pair's entities), self (the classifier's), none, or
+  shuffled (another pair's);
+- classifier: average precision and prevalence of each entity on msrs/small,
+  split classification_validation;
+- steering on made-up scenes, whose masks are known: contrast of an entity when it is named, and
+  when one that is not there is named;
+- steering on the real pairs, whose masks are not known: the same where the model's own attention
+  to the entity exceeds half its maximum. That is weaker evidence: a model that looks at the wrong
+  place is measured there.
+"""
+
+import argparse
+import logging
+import pathlib
+import sys
+
+import numpy as np
+from evidence import environment, held_out, write_json
+from tqdm import tqdm
+
+from egmt_jax import metrics
+from egmt_jax.data.images import to_uint8
+from egmt_jax.data.pipeline import Pair
+from egmt_jax.errors import UserError
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.inference.steering import contrast, steering
+from egmt_jax.inference.validation import guided
+from egmt_jax.losses import FADING_AREA
+from egmt_jax.metrics.classification import average_precision
+
+SETS = ("roadscene", "tno", "msrs/full")
+METRICS = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
+CLASSIFIED = ("msrs/small", "classification_validation")
+FEWEST_POSITIVES = 5
+SCENES = 200
+
+
+def guidances(config) -> tuple[str, ...]:
+    """The ways of guidance that a run was trained for, the one of its evaluation first."""
+    if config.model.entity_level == "none":
+        return ("none",)
+    if config.guidance.given == "shuffled":
+        return ("shuffled",)
+    if config.guidance.self_guided == 0.0:
+        return ("given",)
+    return ("given", "self", "none")
+
+
+def guide(pairs: list[Pair], way: str):
+    """Pairs, each with the entities that the `Fuser` takes for a way of guidance."""
+    if way == "none":
+        return [(pair, ()) for pair in pairs]
+    return list(guided(pairs, {"given": "own", "self": "probabilities"}.get(way, way)))
+
+
+def score_pictures(fuser: Fuser, pairs: list[Pair], way: str) -> dict[str, dict[str, float]]:
+    """The metrics of the saved 8-bit picture of each pair, by id."""
+
+    def triples():
+        for pair, entities in tqdm(guide(pairs, way), f"Fusing, {way}", unit="pair", leave=False):
+            fused = to_uint8(fuser(pair.luma, pair.infrared, entities).fused)
+            yield pair.id, fused, pair.luma, pair.infrared[..., 0]
+
+    rows = metrics.score_pairs(triples(), progress=False)
+    return {row["id"]: {name: row[name] for name in METRICS} for row in rows}
+
+
+def score_classifier(fuser: Fuser, pairs: list[Pair]) -> dict:
+    """Average precision per entity of 5 positives or more and prevalence below one half.
+
+    Probabilities and labels per pair go along, for intervals.
+    """
+    pairs = [pair for pair in pairs if pair.entities]
+    fusions = fuser.batch([pair.luma for pair in pairs], [pair.infrared for pair in pairs], ())
+    probabilities = np.asarray([list(fusion.probabilities.values()) for fusion in fusions])
+    entities = {}
+    for k, name in enumerate(fuser.names):
+        labels = np.asarray([name in pair.entities for pair in pairs])
+        prevalence = float(labels.mean())
+        if labels.sum() >= FEWEST_POSITIVES and prevalence < 0.5:
+            entities[name] = {
+                "AP": average_precision(probabilities[:, k], labels),
+                "prevalence": prevalence,
+                "positives": int(labels.sum()),
+                "probabilities": probabilities[:, k].tolist(),
+                "labels": labels.tolist(),
+            }
+    return {"pairs": len(pairs), "entities": entities}
+
+
+def steer_real(fuser: Fuser, pairs: list[Pair], seed: int = 0) -> list[dict]:
+    """As `steering`, with the model's attention at half its maximum in place of the mask.
+
+    The attention is that of a fusion guided by all entities of the pair. The most salient entity
+    counts whose place is neither empty nor larger than what `steering` takes; a pair without such
+    an entity gives no row.
+    """
+    everything = sorted({entity for pair in pairs for entity in pair.entities})
+    rng = np.random.default_rng(seed)
+    rows = []
+    for pair in tqdm(pairs, "Steering, real pairs", unit="pair", leave=False):
+        others = [name for name in everything if name not in pair.entities]
+        if not (pair.entities and others):
+            continue
+        absent = str(rng.choice(others))
+        found = fuser(pair.luma, pair.infrared, pair.entities)
+        for entity in pair.entities:
+            attention = found.attention(entity)
+            place = attention > 0.5 * attention.max()
+            if 0.0 < place.mean() < FADING_AREA[1]:
+                named, other = (
+                    contrast(fuser(pair.luma, pair.infrared, [name]).fused, place)
+                    for name in (entity, absent)
+                )
+                row = {"id": pair.id, "entity": entity, "absent": absent}
+                rows.append(row | {"named": named, "not_named": other})
+                break
+    return rows
+
+
+def score_run(workdir: str, data_dir: str | None, manual_dir: str | None) -> dict:
+    """Everything that the report needs to know of one run."""
+    from egmt_jax.training.checkpoints import load_model
+
+    model, names, config = load_model(workdir)
+    fuser = Fuser(model, names, config.text_features)
+    ways = guidances(config)
+    pictures = {way: {} for way in ways}
+    real = []
+    for name in SETS:
+        pairs = held_out(name, "validation", data_dir, manual_dir)
+        real += pairs
+        for way in ways:
+            pictures[way][name] = score_pictures(fuser, pairs, way)
+    classified = held_out(*CLASSIFIED, data_dir, manual_dir)
+    scenes = held_out("entity_scenes/default", "test", data_dir, manual_dir, SCENES)
+    looks = config.model.entity_level == "attention"
+    return {
+        "steps": config.optimizer.steps,
+        "crop": config.data.crop,
+        "pictures": pictures,
+        "classifier": score_classifier(fuser, classified),
+        "steering": steering(fuser, scenes),
+        "steering_real": steer_real(fuser, real) if looks else None,
+        "environment": environment(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", required=True, help="of the run")
+    parser.add_argument("--out", required=True, type=pathlib.Path, help="JSON file")
+    parser.add_argument("--data_dir", help="prepared data sets")
+    parser.add_argument("--manual_dir", help="files of the real sets")
+    arguments = parser.parse_args()
+    logging.getLogger("absl").setLevel("WARNING")
+    try:
+        scores = score_run(arguments.workdir, arguments.data_dir, arguments.manual_dir)
+        write_json(arguments.out, scores)
+    except UserError as error:
+        sys.exit(f"ablation_scores.py: {error}")
+
+
+if __name__ == "__main__":
+    main()
