@@ -9,10 +9,11 @@ from egmt_jax import __version__
 from egmt_jax.errors import UserError
 
 COMMANDS = {
-    "fuse": "fuse a visible and an infrared picture, or two folders or patterns of them",
+    "fuse": "fuse a visible and an infrared picture or video, or two folders or patterns of pairs",
     "metrics": "score fused pictures against their sources, and compare methods",
     "extract": "entities of captions, by the lexicon",
     "annotate": "caption a folder of pairs and find the entities, with vision-language models",
+    "export-model": "write the model as StableHLO that runs with jax alone",
 }
 
 

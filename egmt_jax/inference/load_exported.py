@@ -1,0 +1,40 @@
+"""Loads the fusion model that lies beside this file; needs jax, numpy and flatbuffers alone."""
+
+import json
+import pathlib
+
+import jax
+import jax.export
+import numpy as np
+
+
+def load(folder=pathlib.Path(__file__).parent):
+    """Loads an exported model.
+
+    Args:
+      folder: that `egmt export-model` wrote; by default the one that this file is in.
+
+    Returns:
+      `fuse(visible, infrared, entities=None)` and the names of the entities. It takes luma and
+      infrared, float32 [B, H, W, 1] in [0, 1], any H and W of 16 or more, and a list of entities
+      that guide (None: the model's own; empty: none). It returns the fused luma likewise, and the
+      probability of every entity, float32 [B, K]. Each new size is compiled once.
+    """
+    folder = pathlib.Path(folder)
+    names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    with np.load(folder / "params.npz") as file:
+        params = dict(file)
+    self_guided, guided = (
+        jax.jit(jax.export.deserialize(bytearray((folder / name).read_bytes())).call)
+        for name in ("self_guided.jax", "guided.jax")
+    )
+
+    def fuse(visible, infrared, entities=None):
+        if entities is None:
+            return self_guided(params, visible, infrared)
+        weights = np.zeros((len(visible), len(names)), np.float32)
+        for entity in entities:
+            weights[:, names.index(entity)] = 1.0
+        return guided(params, visible, infrared, weights)
+
+    return fuse, names

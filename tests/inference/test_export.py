@@ -1,0 +1,138 @@
+"""An exported model: the same pictures, by a program that has jax and not this package."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.errors import UserError
+from egmt_jax.inference.export import PLATFORMS, export_model
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.testing import made_up_pair, text_features, tiny_model
+
+NAMES = load_vocabulary().names
+SIZES = (47, 61), (300, 421)
+GUIDANCE = {"itself": None, "named": ["car", "person"], "none": []}
+
+ELSEWHERE = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("egmt_jax", "flax", "cv2"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hidden())
+folder, pairs, guidance, out = sys.argv[1:]
+sys.path.insert(0, folder)
+
+import json
+import numpy as np
+from load import load
+
+fuse, names = load()
+results = {}
+for key, (visible, infrared) in ((k, v) for k, v in np.load(pairs).items()):
+    for guide, entities in json.loads(guidance).items():
+        fused, probabilities = fuse(visible, infrared, entities)
+        results[f"{key} {guide} fused"], results[f"{key} {guide} p"] = fused, probabilities
+np.savez(out, **results)
+assert not {"egmt_jax", "flax", "cv2"} & set(sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def fuser():
+    return Fuser(tiny_model(text_features(len(NAMES))), NAMES)
+
+
+@pytest.fixture(scope="module")
+def exported(fuser, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "model"
+    export_model(fuser, folder)
+    return folder
+
+
+def pairs(size, batch=2):
+    """uint8 [B, H, W, 1] twice."""
+    made = [made_up_pair(*size, seed=seed) for seed in range(batch)]
+    return np.stack([v[..., :1] for v, _ in made]), np.stack([i for _, i in made])
+
+
+def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported, tmp_path):
+    arrays = {f"{size}": np.stack(pairs(size)) / np.float32(255.0) for size in SIZES}
+    np.savez(tmp_path / "pairs.npz", **arrays)
+    arguments = exported, tmp_path / "pairs.npz", json.dumps(GUIDANCE), tmp_path / "results.npz"
+    subprocess.run(
+        [sys.executable, "-IB", "-c", ELSEWHERE, *map(str, arguments)],
+        cwd=tmp_path,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        check=True,
+    )
+    results = np.load(tmp_path / "results.npz")
+    for size in SIZES:
+        for guide, entities in GUIDANCE.items():
+            expected = fuser.batch(*pairs(size), entities)
+            fused = results[f"{size} {guide} fused"]
+            assert fused.shape == (2, *size, 1)
+            for k in range(2):
+                np.testing.assert_allclose(fused[k, ..., 0], expected[k].fused, atol=1e-4)
+                np.testing.assert_allclose(
+                    results[f"{size} {guide} p"][k],
+                    list(expected[k].probabilities.values()),
+                    atol=1e-4,
+                )
+    for size in SIZES:  # so the three were told apart
+        itself, named, none = (results[f"{size} {guide} fused"] for guide in GUIDANCE)
+        assert min(np.abs(a - b).max() for a, b in ((itself, named), (named, none))) > 1e-3
+
+
+def test_it_is_lowered_for_cpu_gpu_and_tpu_and_tells_no_folder_of_this_machine(exported):
+    import jax.export
+
+    for name in ("self_guided.jax", "guided.jax"):
+        content = (exported / name).read_bytes()
+        assert jax.export.deserialize(bytearray(content)).platforms == PLATFORMS
+        assert os.path.dirname(__file__).encode() not in content
+        assert os.path.dirname(sys.modules["egmt_jax"].__file__).encode() not in content
+    assert PLATFORMS == ("cpu", "cuda", "tpu")
+
+
+def test_the_readme_names_every_file_of_the_folder_and_nothing_is_left_beside_it(exported):
+    files = {path.name for path in exported.iterdir()}
+    assert files - {"README.txt"} == {
+        "guided.jax",
+        "self_guided.jax",
+        "params.npz",
+        "vocabulary.json",
+        "load.py",
+    }
+    readme = (exported / "README.txt").read_text()
+    assert all(name in readme for name in files - {"README.txt"})
+    assert json.loads((exported / "vocabulary.json").read_text()) == list(NAMES)
+    assert [path.name for path in exported.parent.iterdir()] == ["model"]
+
+
+def test_what_fails_leaves_nothing(fuser, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("egmt_jax.inference.export._files", lambda fuser: {"a": b"1"})
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UserError, match=r"model: cannot be written \(No space left on device\)"):
+        export_model(fuser, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_or_is_a_file_is_told(fuser, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is not empty; name a new folder"):
+        export_model(fuser, tmp_path)
+    for out in ("file", "file/below"):
+        with pytest.raises(UserError, match=r"file: is (a file|not a folder); name"):
+            export_model(fuser, tmp_path / out)
+    assert (tmp_path / "file").read_text() == "mine"
