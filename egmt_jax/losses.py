@@ -8,7 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from egmt_jax.metrics import structural_similarity
+from egmt_jax.metrics import (
+    structural_similarity,
+    sum_of_correlations_of_differences,
+    visual_information_fidelity,
+)
 from egmt_jax.models.egmt import CELL, Visual
 from egmt_jax.models.layers import sample_grid
 
@@ -18,6 +22,16 @@ SURROUND = 8
 FADING_AREA = (0.1, 0.3)
 """Shares of the picture between which an entity loses its guidance: what fills the picture, like
 road or sky, has no surround to stand out from, and more contrast would only wash it out."""
+
+
+EXPOSED = (0.015, 0.985)
+"""Bounds of what counts as exposed: beyond them a picture clips."""
+
+FAINT_EDGE = 0.03
+"""Slope per pixel at which an edge gets half of the sharpening; noise stays below."""
+
+DEVIATION_BOUND = 0.25
+"""Deviation of a source above which more contrast is not asked for."""
 
 
 def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -66,6 +80,8 @@ def gradient(
 ) -> Array:
     """| |grad F| - max(s |grad V|, s |grad I|, |grad T|) |: the strongest edge at each pixel.
 
+    Faint edges, which may be noise, are sharpened less, see `FAINT_EDGE`.
+
     The edges of the intensity target T are among them: guided things stand out of their surround
     by stronger edges than either source has.
 
@@ -74,10 +90,11 @@ def gradient(
       visible: luma.
       infrared: infrared.
       target: T, see `intensity_target`.
-      sharpen: s.
+      sharpen: s of the strongest edges.
       detail: weighs each example: 0 for sources whose resolution is too low to learn edges from.
     """
-    edges = sharpen * jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
+    edges = jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
+    edges *= 1.0 + (sharpen - 1.0) * edges / (edges + FAINT_EDGE)
     edges = jnp.maximum(edges, gradient_magnitude(target))
     difference = jnp.abs(gradient_magnitude(fused) - edges)
     return jnp.mean(detail * jnp.mean(difference, axis=(1, 2, 3)))
@@ -95,6 +112,51 @@ def structure(
     """
     images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
     return jnp.mean(detail * (1.0 - 0.5 * jax.vmap(structural_similarity)(*images)))
+
+
+def information(
+    fused: Array, visible: Array, infrared: Array, detail: Float[Array, " b"] | float = 1.0
+) -> Array:
+    """1 - VIF / 2, see `egmt_jax.metrics.visual_information_fidelity`; `detail` as above.
+
+    Below 0 where the fused picture shows a source with more contrast than it has.
+    """
+    images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
+    return jnp.mean(detail * (1.0 - 0.5 * jax.vmap(visual_information_fidelity)(*images)))
+
+
+def complementarity(fused: Array, visible: Array, infrared: Array) -> Array:
+    """1 - SCD / 2: what one source lacks comes from the other; 0 for their sum.
+
+    See `egmt_jax.metrics.sum_of_correlations_of_differences`.
+    """
+    images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
+    return jnp.mean(1.0 - 0.5 * jax.vmap(sum_of_correlations_of_differences)(*images))
+
+
+def contrast(fused: Array, visible: Array, infrared: Array, gain: float) -> Array:
+    """How much the deviation of F falls short of `gain` times the largest of V, I and max(V, I).
+
+    Args:
+      fused: the fused picture.
+      visible: luma.
+      infrared: infrared.
+      gain: on deviations of at most `DEVIATION_BOUND`, that of a picture that fills its range.
+    """
+
+    def deviation(image):
+        return jnp.sqrt(jnp.var(image, axis=(1, 2, 3)) + 1e-6)
+
+    images = (visible, infrared, jnp.maximum(visible, infrared))
+    aim = jnp.max(jnp.stack([deviation(image) for image in images]), axis=0)
+    aim = gain * jnp.minimum(aim, DEVIATION_BOUND)
+    return jnp.mean(jnp.maximum(aim - deviation(fused), 0.0))
+
+
+def exposure(fused: Array) -> Array:
+    """How far pixels lie beyond `EXPOSED`, on average: contrast is not to be had by clipping."""
+    low, high = EXPOSED
+    return jnp.mean(jnp.maximum(low - fused, 0.0) + jnp.maximum(fused - high, 0.0))
 
 
 def classification(
@@ -143,12 +205,16 @@ def intensity_target(
     infrared: Array,
     masks: Float[Array, "b h w n"],
     boost: float,
+    additive: float = 0.0,
 ) -> Array:
-    """What the fused intensity should be: the brighter source, but guided entities stand out.
+    """What the fused intensity should be: bright where a source is, but guided entities stand out.
 
-    Inside the mask of an entity the target is its most salient image, the one of V, I and
-    max(V, I) in which it differs most from its surround, carried over to the surround's level in
-    the picture: surround of max(V, I) + (1 + boost) (image - the image's own surround). What is
+    The plain target is (1 - a) max(V, I) + a (V + I - m), m the smaller mean of the two: the sum
+    keeps what both sources tell where the maximum would drown it, and parts bright from dark.
+
+    Inside the mask of an entity the target is its most salient image, the one of V, I and the plain
+    target in which it differs most from its surround, carried over to the surround's level in the
+    picture: surround of the plain target + (1 + boost) (image - the image's own surround). What is
     dark in its salient image so becomes dark, where the maximum would drown it. Entities that cover
     much of the picture are left to the plain target, see `FADING_AREA`.
 
@@ -157,11 +223,14 @@ def intensity_target(
       infrared: infrared.
       masks: in [0, 1]; of the entities that guide, zero for the others. Together at most 1.
       boost: extra contrast of a guided entity.
+      additive: a.
 
     Returns:
       float32 [B, H, W, 1] in [0, 1].
     """
-    plain = jnp.maximum(visible, infrared)
+    means = jnp.mean(jnp.stack([visible, infrared]), axis=(2, 3), keepdims=True)
+    total = visible + infrared - jnp.min(means, axis=0)
+    plain = (1.0 - additive) * jnp.maximum(visible, infrared) + additive * total
     area = jnp.mean(masks, axis=(1, 2), keepdims=True)
     start, end = FADING_AREA
     masks = masks * jnp.clip((end - area) / (end - start), 0.0, 1.0)
