@@ -1,4 +1,4 @@
-"""`egmt fuse`: two files, or two folders of registered pairs."""
+"""`egmt fuse`: two files, two folders of registered pairs, or two videos."""
 
 import argparse
 import os
@@ -11,7 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "visible",
         type=pathlib.Path,
-        help="a picture; or a folder; or a quoted pattern with one *, such as 'street/*_rgb.jpg'",
+        help="a picture; a folder; a quoted pattern with one *, such as 'street/*_rgb.jpg'; or a "
+        "video",
     )
     parser.add_argument(
         "infrared",
@@ -19,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="its counterpart; files of folders match by stem, of patterns by what * stands for",
     )
     parser.add_argument(
-        "-o", "--out", type=pathlib.Path, required=True, help="PNG file, or folder for folders"
+        "-o",
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="PNG file; folder for folders; MP4, MOV or AVI file for videos",
     )
     parser.add_argument(
         "--checkpoint",
@@ -67,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="threads that read and write beside the network (default: 2)",
     )
     parser.epilog = (
-        "Reads 8- and 16-bit images, and TIFF of float32. Writes 8-bit PNG files. Exits with 0 "
-        "when all is done, 1 when a pair failed (the rest is done), 2 on wrong usage, 130 when "
-        "interrupted."
+        "Reads 8- and 16-bit images, TIFF of float32, and videos of one frame rate. Writes 8-bit "
+        "PNG files, and videos without sound. Exits with 0 when all is done, 1 when a pair failed "
+        "(the rest is done), 2 on wrong usage, 130 when interrupted."
     )
 
 
@@ -88,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1")
     infrared_range = arguments.infrared_range and parse_range(arguments.infrared_range)
-    jobs = _jobs(arguments.visible, arguments.infrared, arguments.out, arguments.recursive)
+    video = _is_video(arguments)
+    jobs = _video(arguments) if video else _jobs(arguments)
     _check_outputs(jobs)
     entities = _entities(arguments)
     wanted = [job for job in jobs if not (arguments.skip_existing and job[2].exists())]
@@ -109,9 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
             infrared_range=infrared_range,
             black_hot=arguments.black_hot,
         )
-        failures, warnings = files.fuse_files(
-            fuser, [files.Job(*job) for job in wanted], settings, arguments.jobs
-        )
+        found = [files.Job(*job) for job in wanted]
+        if video:
+            from egmt_jax.inference.video import fuse_video
+
+            warnings = fuse_video(fuser, found[0], settings)
+        else:
+            failures, warnings = files.fuse_files(fuser, found, settings, arguments.jobs)
         for warning in warnings:
             print(f"egmt fuse: warning: {warning}", file=sys.stderr)
         for failure in failures:
@@ -123,11 +133,40 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _jobs(visible: pathlib.Path, infrared: pathlib.Path, out: pathlib.Path, recursive: bool):
-    """(visible, infrared, output) for every pair."""
+def _is_video(arguments: argparse.Namespace) -> bool:
+    """Whether videos are given, rather than pictures."""
+    from egmt_jax.data.videos import SUFFIXES
+    from egmt_jax.errors import UserError
+
+    paths = arguments.visible, arguments.infrared
+    videos = [path.suffix.lower() in SUFFIXES and not path.is_dir() for path in paths]
+    if any(videos) and not all(videos):
+        raise UserError(f"{paths[0]} and {paths[1]}: give two pictures or two videos")
+    return all(videos)
+
+
+def _video(arguments: argparse.Namespace):
+    """(visible, infrared, output) of two videos, alone in a list."""
+    from egmt_jax.data.videos import check_suffix
+    from egmt_jax.errors import UserError
+
+    visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
+    for path in (visible, infrared):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; videos are fused one pair at a time")
+    if arguments.overlay:
+        raise UserError("--overlay: is drawn for pictures, not for videos; leave it out")
+    out = out / f"{visible.stem}.mp4" if out.is_dir() else out
+    check_suffix(out)
+    return [(visible, infrared, out)]
+
+
+def _jobs(arguments: argparse.Namespace):
+    """(visible, infrared, output) for every pair of pictures."""
     from egmt_jax.data.pairs import find_pairs, is_many
     from egmt_jax.errors import UserError
 
+    visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
     for path in (visible, infrared):
         if not (path.exists() or is_many(path)):
             reason = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
@@ -144,7 +183,7 @@ def _jobs(visible: pathlib.Path, infrared: pathlib.Path, out: pathlib.Path, recu
         raise UserError(f"{out}: is a file; name a folder for the pictures of two folders")
     return [
         (pair.visible, pair.infrared, out / f"{pair.name}.png")
-        for pair in find_pairs(visible, infrared, recursive)
+        for pair in find_pairs(visible, infrared, arguments.recursive)
     ]
 
 

@@ -164,7 +164,21 @@ def read_pair(job: Job, size: str = "visible") -> Pair:
         shapes that differ by more than `ASPECT`.
     """
     visible = _eight_bits(images.read_deep_image(job.visible), job.visible)
-    infrared = images.read_deep_image(job.infrared)
+    return prepare(job, visible, images.read_deep_image(job.infrared), size)
+
+
+def prepare(job: Job, visible: np.ndarray, infrared: np.ndarray, size: str = "visible") -> Pair:
+    """Brings two images to one size, and looks for what is suspicious about them.
+
+    Args:
+      job: names the files that they are from.
+      visible: uint8 [H, W, 1 or 3].
+      infrared: [H, W, 1 or 3] of any depth.
+      size: as for `read_pair`.
+
+    Raises:
+      UserError: as `read_pair`, of images that are read.
+    """
     for path, image in ((job.visible, visible), (job.infrared, infrared)):
         if min(image.shape[:2]) < SMALLEST_SIDE:
             raise UserError(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import cv2
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -18,7 +17,7 @@ from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.models import EGMT, Entities
-from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE, Context
+from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE, Context, Visual
 
 BUCKET = 64
 """Sides are padded to multiples of this many pixels, so that few shapes are compiled."""
@@ -117,19 +116,19 @@ class Fuser:
         graphdef, self._state = nnx.split(model)
         self._graphdef = graphdef
 
-        def context(model, visible, infrared, valid, factor, entities):
-            visual = model.visual(visible, infrared, valid)
-            visual = dataclasses.replace(visual, step=visual.step * factor)
-            return model.guide(visual, entities)
+        @jax.jit
+        def look(state, visible, infrared, valid, factor):
+            visual = nnx.merge(graphdef, state).visual(visible, infrared, valid)
+            return dataclasses.replace(visual, step=visual.step * factor)
 
         @jax.jit
-        def look(state, *arguments):
-            return context(nnx.merge(graphdef, state), *arguments)
+        def guide(state, visual, entities):
+            return nnx.merge(graphdef, state).guide(visual, entities)
 
         @jax.jit
         def whole(state, visible, infrared, valid, entities):
             model = nnx.merge(graphdef, state)
-            found = context(model, visible, infrared, valid, jnp.float32(1.0), entities)
+            found = model.context(visible, infrared, entities, valid)
             return found, model.render(visible, infrared, found, valid)[..., 0]
 
         @jax.jit
@@ -137,7 +136,7 @@ class Fuser:
             model = nnx.merge(graphdef, state)
             return model.render(visible, infrared, context, valid, (origin[0], origin[1]))[..., 0]
 
-        self._whole, self._look, self._render = whole, look, render
+        self._whole, self._look, self._guide, self._render = whole, look, guide, render
 
     @classmethod
     def load(cls, workdir: str | os.PathLike, tile: int = TILE) -> "Fuser":
@@ -269,7 +268,7 @@ class Fuser:
             context, fused = self._whole(self._state, *_canvas(lumas, heats), given)
             fused = np.asarray(fused)[:, :height, :width]
         else:  # the whole pair may not fit the device
-            context = self._look(self._state, *reduced_canvas(lumas, heats), given)
+            context = self.guide(self.visual(lumas, heats), given)
             fused = self.render(lumas, heats, context)
         return self.results(visible, fused, context, names)
 
@@ -304,6 +303,23 @@ class Fuser:
             )
             for k in range(len(visible))
         ]
+
+    def visual(self, lumas: Sequence[np.ndarray], heats: Sequence[np.ndarray]) -> Visual:
+        """What whole pairs of one size show; the host reduces them.
+
+        Args:
+          lumas: uint8, or float32 in [0, 1], [H, W].
+          heats: infrared likewise.
+        """
+        how = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
+        reduced = [
+            [tiles.reduce_image(image, how) for image in images] for images in (lumas, heats)
+        ]
+        return self._look(self._state, *_canvas(*reduced), np.float32(how.factor))
+
+    def guide(self, visual: Visual, entities: Entities | None) -> Context:
+        """Adds the entities to what pairs show, see `EGMT.guide`."""
+        return self._guide(self._state, visual, entities)
 
     def render(
         self, lumas: Sequence[np.ndarray], heats: Sequence[np.ndarray], context: Context
@@ -399,24 +415,6 @@ def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
 def _load(workdir: str | os.PathLike, changed: int) -> Fuser:
     """`changed` tells a workdir that has been trained further from what it was."""
     return Fuser.load(workdir)
-
-
-def reduced_canvas(
-    lumas: Sequence[np.ndarray], heats: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
-    """Pairs of one size, reduced on the host to the size that `EGMT.visual` looks at.
-
-    Args:
-      lumas: uint8, or float32 in [0, 1], [H, W].
-      heats: infrared likewise.
-
-    Returns:
-      What `EGMT.visual` takes: float32 [B, h, w, 1] in [0, 1] twice and bool [B, h, w]; and the
-      factor of the reduction, by which the `step` that it finds has to be multiplied.
-    """
-    how = tiles.reduction(lumas[0].shape, CONTEXT_SIDE)
-    reduced = [[tiles.reduce_image(image, how) for image in images] for images in (lumas, heats)]
-    return *_canvas(*reduced), np.float32(how.factor)
 
 
 def _canvas(
