@@ -171,8 +171,12 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
             return steady(*(x if x.shape[:2] == size else resample(x, size) for x in read))
 
         total = min((video.count for video in (visible, infrared) if video.count), default=None)
-        with writing(job.out, visible.rate, size) as write:
-            for fused in tqdm(_ahead(visible, infrared, fuse), "Fusing", total, unit="frame"):
+        with (
+            writing(job.out, visible.rate, size) as write,
+            # Whatever happens, the threads end before the videos are closed.
+            contextlib.closing(_ahead(visible, infrared, fuse)) as ahead,
+        ):
+            for fused in tqdm(ahead, "Fusing", total, unit="frame"):
                 write(images.to_uint8(fused.fused) if settings.grey else fused.image)
         if visible.taken != infrared.taken:
             shorter, longer = sorted((visible, infrared), key=lambda video: video.taken)

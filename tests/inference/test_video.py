@@ -194,6 +194,16 @@ def test_an_output_that_cannot_be_written_is_told(fuser, job):
         fuse_video(fuser, job._replace(out=job.visible / "o.mp4"), Settings())
 
 
+def test_an_interrupted_one_leaves_nothing(fuser, job, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("egmt_jax.data.images.to_uint8", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fuse_video(fuser, job, Settings(grey=True))
+    assert list(job.out.parent.iterdir()) == []
+
+
 def test_a_full_disk_is_told_and_what_was_there_stays(fuser, job):
     job.out.parent.mkdir()
     job.out.write_bytes(b"mine")
