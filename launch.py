@@ -1,7 +1,7 @@
 """Trains, evaluates or exports by config.
 
     python launch.py --config=configs/demo.py --workdir=runs/demo
-    python launch.py --config=configs/demo.py --workdir=runs/demo --mode=evaluate
+    python launch.py --config=configs/demo.py --workdir=runs/demo --mode=evaluate [--best]
 
 Fields of the config can be set on the command line: --config.optimizer.steps=4000. A run that was
 interrupted resumes when the same command is given again.
@@ -29,6 +29,11 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode", "train", MODES, "train (resumes), evaluate (tables), or export (pictures)."
 )
+_BEST = flags.DEFINE_bool(
+    "best",
+    False,
+    "Evaluate or export the best model by evaluation.metric during training, not the last.",
+)
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", None, "Training on several machines: host:port of the first process."
 )
@@ -51,15 +56,17 @@ def main(arguments: list[str]) -> None:
     logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
     standard_logging.getLogger("asyncio").setLevel("CRITICAL")
     config, workdir = _CONFIG.value, _WORKDIR.value
+    if _BEST.value and _MODE.value == "train":
+        sys.exit("launch.py: --best goes with --mode=evaluate or --mode=export")
     keep_compiled(workdir)
     try:
         if _MODE.value == "train":
             start_processes(_COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value)
-            train(config, workdir, sheets.sample_sheet, validation.evaluator(config))
+            train(config, workdir, sheets.sample_sheet, validation.evaluator(config, workdir))
         elif _MODE.value == "evaluate":
-            print(splits.evaluate(config, workdir))
+            print(splits.evaluate(config, workdir, _BEST.value))
         else:
-            print(f"contact sheet: {splits.export(config, workdir)}")
+            print(f"contact sheet: {splits.export(config, workdir, _BEST.value)}")
         failure = None
     except (UserError, FloatingPointError) as error:
         failure = f"launch.py: {error}"

@@ -7,8 +7,10 @@ Per batch size and dtype: images per second of the whole loop (batches prepared 
 of the step alone, the share of the loop's time spent waiting for a batch, compile time, memory,
 floating-point operations per image (as XLA counts them before optimisation) of the step and of the
 network alone (forward and backward, without losses and optimizer), and the share of the machine's
-matrix peak that both reach. The peak is that of a product of square matrices of the same dtype,
-timed in turn with the steps, so that all meet the same load. Times are medians.
+matrix peak that both reach. Three programs are timed: the network alone, network and losses, and
+the whole step; what losses and optimizer cost are the differences. The peak is that of a product of
+square matrices of the same dtype. All are timed in turn, so that they meet the same load; times are
+medians.
 """
 
 import glob
@@ -16,6 +18,7 @@ import gzip
 import json
 import os
 import pathlib
+import resource
 import statistics
 import sys
 import tempfile
@@ -30,8 +33,10 @@ from ml_collections import config_flags
 
 from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
-from egmt_jax.training.loop import make_ready, positive_weights
+from egmt_jax.errors import UserError
+from egmt_jax.training.loop import make_objective, make_ready, positive_weights
 from egmt_jax.training.sharding import data_share, global_batch, make_mesh
+from egmt_jax.training.step import loss_terms
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))  # for `configs`
 
@@ -60,7 +65,7 @@ def matrix_product(dtype):
     return lambda: product(matrix, matrix), 2.0 * side**3
 
 
-def network_alone(ready, constants, batch):
+def network_alone(ready, batch):
     """Forward and backward pass without losses: the gradient of the mean of all outputs."""
 
     def outputs(params, constants, batch):
@@ -70,11 +75,21 @@ def network_alone(ready, constants, batch):
         fused = model.render(batch["visible"], batch["infrared"], context)
         return jnp.mean(fused) + jnp.mean(visual.entity_logits) + jnp.mean(visual.similarity)
 
-    return jax.jit(jax.grad(outputs)).lower(ready.state.params, constants, batch)
+    return jax.jit(jax.grad(outputs)).lower(ready.state.params, ready.constants, batch)
+
+
+def network_and_losses(ready, aim, weights, batch):
+    """The gradient of the loss, without the optimizer."""
+
+    def loss(params, constants, batch, weights):
+        key = jax.random.key(0)
+        return loss_terms(ready.graphdef, params, constants, batch, weights, key, aim)[0]
+
+    return jax.jit(jax.grad(loss)).lower(ready.state.params, ready.constants, batch, weights)
 
 
 def memory(compiled):
-    """Bytes that the step needs: by XLA's plan, and the device's own peak where it counts."""
+    """MiB: the step's by XLA's plan, the device's own peak where it counts, this process's peak."""
     plan = compiled.memory_analysis()
     used = (
         plan.temp_size_in_bytes
@@ -83,7 +98,11 @@ def memory(compiled):
         - plan.alias_size_in_bytes
     )
     peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    return {"planned_mib": used / 2**20, "device_peak_mib": peak and peak / 2**20}
+    return {
+        "planned_mib": used / 2**20,
+        "device_peak_mib": peak and peak / 2**20,
+        "process_peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+    }
 
 
 def costliest(step, state, batch):
@@ -110,7 +129,8 @@ def measure(config, parts, labels, shares):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     size, devices = config.data.batch_size, jax.device_count()
     table = load_text_features(config.text_features).features
-    ready = make_ready(config, mesh, table, positive_weights(labels, shares))
+    weights = positive_weights(labels, shares)
+    ready = make_ready(config, mesh, table, weights)
     batches = iter(
         pipeline.training_batches(
             parts, size, config.seed, config.data.workers, share=data_share(mesh)
@@ -122,8 +142,9 @@ def measure(config, parts, labels, shares):
     traced = time.perf_counter()
     compiled = lowered.compile()
     done = time.perf_counter()
-    network_lowered = network_alone(ready, ready.constants, batch)
+    network_lowered = network_alone(ready, batch)
     network = network_lowered.compile()
+    gradient = network_and_losses(ready, make_objective(config), weights, batch).compile()
 
     def step(state, batch):
         return compiled(*ready.step.args, state, batch)
@@ -132,12 +153,14 @@ def measure(config, parts, labels, shares):
     params = jax.tree.map(jnp.copy, ready.state.params)
     state, _ = step(ready.state, batch)
     jax.block_until_ready(network(params, ready.constants, batch))
-    step_times, network_times, product_times = [], [], []
+    jax.block_until_ready(gradient(params, ready.constants, batch, weights))
+    step_times, gradient_times, network_times, product_times = [], [], [], []
     for _ in range(_STEPS.value):  # in turn, so that all meet the same load
         begin = time.perf_counter()
         state, scalars = step(state, batch)
         jax.block_until_ready(scalars)
         step_times.append(time.perf_counter() - begin)
+        gradient_times.append(seconds(gradient, params, ready.constants, batch, weights))
         network_times.append(seconds(network, params, ready.constants, batch))
         product_times.append(seconds(product))
 
@@ -152,8 +175,11 @@ def measure(config, parts, labels, shares):
             jax.block_until_ready(previous)
         previous = scalars
         loop_times.append(time.perf_counter() - begin)
+    batches.close()
 
-    step_time, network_time = statistics.median(step_times), statistics.median(network_times)
+    step_time, gradient_time, network_time = map(
+        statistics.median, (step_times, gradient_times, network_times)
+    )
     peak = product_flops / statistics.median(product_times) * devices
     flops, network_flops = (x.cost_analysis()["flops"] for x in (lowered, network_lowered))
     result = {
@@ -166,8 +192,12 @@ def measure(config, parts, labels, shares):
         "compile_s": {"trace": traced - start, "compile": done - traced},
         "memory": memory(compiled),
         "gflop_per_image": {"step": flops / size / 1e9, "network": network_flops / size / 1e9},
-        "ms": {"step": 1e3 * step_time, "network": 1e3 * network_time},
-        "share_of_step_in_network": network_time / step_time,
+        "ms": {
+            "step": 1e3 * step_time,
+            "network": 1e3 * network_time,
+            "losses": 1e3 * (gradient_time - network_time),
+            "optimizer": 1e3 * (step_time - gradient_time),
+        },
         "matrix_peak_gflop_per_s": peak / 1e9,
         "share_of_peak": {
             "step": flops / step_time / peak,
@@ -182,6 +212,8 @@ def measure(config, parts, labels, shares):
 def main(arguments):
     del arguments
     config = _CONFIG.value
+    if config.guidance.given == "sentence":
+        sys.exit("train.py: guidance by sentence is not measured; take another variant")
     if _CROP.value:
         config.data.crop = _CROP.value
     vocabulary = load_vocabulary()
@@ -207,4 +239,7 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    try:
+        app.run(main)
+    except UserError as error:
+        sys.exit(f"train.py: {error}")

@@ -57,7 +57,8 @@ def get_config(variant: str = "") -> ConfigDict:
             },
             "text_features": "minilm",
             "guidance": {
-                # Whose entities guide: own or shuffled (another pair's).
+                # What guides: own or shuffled (another pair's) entities, or a sentence, the pair's
+                # captions.
                 "given": "own",
                 "boost": 0.25,
                 "emphasis": 4.0,
@@ -99,8 +100,8 @@ def get_config(variant: str = "") -> ConfigDict:
                 "metric": "VIF",
                 # Of how many pairs of the split at most.
                 "most": 50,
-                # Which entities guide, here and in evaluation and export: probabilities (the
-                # classifier's), own or shuffled (another pair's).
+                # What guides, here and in evaluation and export: probabilities (the classifier's),
+                # own or shuffled (another pair's) entities, or a sentence, the pair's captions.
                 "given": "probabilities",
             },
             # Writes a trace of a few steps, for TensorBoard or Perfetto.

@@ -6,6 +6,8 @@
 - no_visual_interaction: the streams do not attend to each other.
 - shuffled_entities: another pair's entities are given, in training and at test.
 - average_attention: every place looks at all given entities alike.
+- sentence_text: the text of a pair is one feature of its whole captions, in place of entities, in
+  training and at test; needs the extra [annotate] to embed them.
 """
 
 import math
@@ -19,6 +21,7 @@ VARIANTS = (
     "no_visual_interaction",
     "shuffled_entities",
     "average_attention",
+    "sentence_text",
 )
 
 
@@ -53,6 +56,9 @@ def vary(config: ConfigDict, variant: str) -> ConfigDict:
         config.model.entity_level = "average"
         config.guidance.self_guided = 0.0
         config.evaluation.given = "own"
+    elif variant == "sentence_text":
+        config.guidance.update(given="sentence", self_guided=0.0)
+        config.evaluation.given = "sentence"
     return config
 
 

@@ -24,6 +24,8 @@ def launch(*arguments):
         (["--processes=2"], "--coordinator is missing"),
         (["train"], "'train' is not a flag"),
         (["--mode=play"], "train|evaluate|export"),
+        (["--best"], "--best goes with --mode=evaluate or --mode=export"),
+        (["--mode=export", "--best"], "no best model, which evaluations during training keep, in"),
     ],
 )
 def test_a_wrong_command_ends_with_one_line(tmp_path, arguments, message):

@@ -71,6 +71,13 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
     return builder
 
 
+def identity(data_set) -> str:
+    """Name and version of a data set from `open_set`; a folder goes by its last name."""
+    if isinstance(data_set, Folder):
+        return f"{FOLDER} {data_set.root.absolute().name}"
+    return data_set.info.full_name
+
+
 def source(data_set, split: str, images: bool = True):
     """A split as a sequence of records.
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,24 @@ def _check(where: str, entry: dict[str, Any]) -> list[str]:
     return problems
 
 
+def describe(mixture: list[Component], split: str) -> list[str]:
+    """What decides the order of the examples, a line per set: its version, size and weight.
+
+    Args:
+      mixture: from `open_mixture`.
+      split: to train on.
+
+    Raises:
+      UserError: a set has no such split.
+    """
+    return [
+        f"{datasets.identity(component.data_set)}, "
+        f"{len(datasets.source(component.data_set, split, images=False))} pairs in {split}, "
+        f"weight {component.weight:g}"
+        for component in mixture
+    ]
+
+
 def read_labels(
     mixture: list[Component], split: str, vocabulary: Vocabulary
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -105,8 +124,26 @@ def read_labels(
     return np.concatenate(labels), everything / everything.mean()
 
 
+def read_captions(mixture: list[Component], split: str) -> list[str]:
+    """The caption of every pair of a split, see `pipeline.caption_of`.
+
+    Sets without the split give none.
+    """
+    captions = []
+    for component in mixture:
+        try:
+            source = datasets.source(component.data_set, split, images=False)
+        except UserError:  # as in `sample_pairs`
+            continue
+        captions += [pipeline.caption_of(source[row]) for row in range(len(source))]
+    return captions
+
+
 def training_parts(
-    mixture: list[Component], data: ConfigDict, vocabulary: Vocabulary
+    mixture: list[Component],
+    data: ConfigDict,
+    vocabulary: Vocabulary,
+    sentences: Mapping[str, np.ndarray] | None = None,
 ) -> list[pipeline.Part]:
     """What `pipeline.training_batches` takes.
 
@@ -114,12 +151,18 @@ def training_parts(
       mixture: from `open_mixture`.
       data: the config's `data` part: `train_split`, `crop` and `jitter` are read.
       vocabulary: of the entity ids.
+      sentences: features of the captions, see `pipeline.CropAndAugment`.
     """
     return [
         pipeline.Part(
             datasets.source(component.data_set, data.train_split),
             pipeline.CropAndAugment(
-                data.crop, component.whole, data.jitter, vocabulary, component.detail
+                data.crop,
+                component.whole,
+                data.jitter,
+                vocabulary,
+                component.detail,
+                sentences,
             ),
             component.weight,
         )

@@ -1,7 +1,7 @@
 """From TFDS records to training batches (Grain), and to whole pairs for evaluation."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -35,6 +35,7 @@ class Pair:
       infrared: uint8 [H, W, 1].
       entities: up to 8 names; empty where unknown.
       masks: uint8 [N, H, W], 0 or 255, of the entities; None where the set has none.
+      caption: see `caption_of`.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Pair:
     infrared: np.ndarray
     entities: tuple[str, ...]
     masks: np.ndarray | None
+    caption: str = ""
 
     @property
     def luma(self) -> np.ndarray:
@@ -68,7 +70,13 @@ def to_pair(record: dict[str, Any]) -> Pair:
         for k, mask in enumerate(most_salient):
             masks[k] = mask[..., 0]
     entities = tuple(entity.decode() for entity in record["entities"][:MOST_ENTITIES])
-    return Pair(name, visible, infrared, entities, masks)
+    return Pair(name, visible, infrared, entities, masks, caption_of(record))
+
+
+def caption_of(record: dict[str, Any]) -> str:
+    """The captions of both images of a record as one text; empty where it has none."""
+    captions = (record.get(f"caption_{kind}", b"").decode() for kind in ("visible", "infrared"))
+    return " ".join(caption for caption in captions if caption)
 
 
 def check_entities(source, vocabulary: Vocabulary) -> np.ndarray:
@@ -114,6 +122,7 @@ class CropAndAugment(grain.RandomMapTransform):
       jitter: largest change of the infrared image's gain and of both images' gamma.
       vocabulary: of the entity ids.
       detail: how much the losses of gradient and structure count for the example, 0 to 1.
+      sentences: float32 [D] by caption, for the examples' `sentence`; None leaves it out.
     """
 
     size: int
@@ -121,6 +130,7 @@ class CropAndAugment(grain.RandomMapTransform):
     jitter: float
     vocabulary: Vocabulary
     detail: float = 1.0
+    sentences: Mapping[str, np.ndarray] | None = None
 
     def random_map(
         self, element: dict[str, Any], rng: np.random.Generator
@@ -164,7 +174,7 @@ class CropAndAugment(grain.RandomMapTransform):
             infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
         labels = np.zeros(len(self.vocabulary), np.float32)
         labels[ids[ids >= 0]] = 1.0
-        return {
+        example = {
             "visible": np.ascontiguousarray(visible[..., None], np.float32),
             "infrared": np.ascontiguousarray(infrared[..., None], np.float32),
             "entity_ids": ids,
@@ -174,6 +184,9 @@ class CropAndAugment(grain.RandomMapTransform):
             "masked": np.bool_(pair.masks is not None),
             "detail": np.float32(self.detail),
         }
+        if self.sentences is not None:
+            example["sentence"] = self.sentences[pair.caption]
+        return example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +227,9 @@ def training_batches(
       An iterable of batches: `visible`, `infrared` float32 [B, S, S, 1] in [0, 1]; `entity_ids`
       int32 [B, 8], padded with -1; `labels` float32 [B, K]; `labelled` bool [B]; `masks` float32
       [B, S, S, 8] of the entities and `masked` bool [B], whether they are known; `detail` float32
-      [B], the weight of each example in the losses of gradient and structure.
+      [B], the weight of each example in the losses of gradient and structure; where the parts'
+      transforms have them, `sentence` float32 [B, D], the features of the captions, zeros where
+      there is none.
     """
     process, processes = share or (jax.process_index(), jax.process_count())
     data = batches_of_process(parts, batch_size, seed, process, processes)[start:]

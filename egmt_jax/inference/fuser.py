@@ -173,10 +173,11 @@ class Fuser:
         ids[: len(names)] = [self.names.index(name) for name in names]
         return ids
 
-    def guides(self, entities: Sequence[str]) -> tuple[tuple[str, ...], Entities]:
+    def guides(self, entities: Sequence[str] | Entities) -> tuple[tuple[str, ...], Entities]:
         """Names and text features of the entities that are to guide, in the model's table or not.
 
         Names outside the table are embedded by its encoder, if the extra [annotate] is installed.
+        Features, [1, N, D], come back as they are, without names.
 
         Returns:
           The names without doubles, and features float32 [1, 8, D] with weights, padded.
@@ -184,6 +185,8 @@ class Fuser:
         Raises:
           UserError: more than 8, or a name that cannot be embedded; lists the nearest known ones.
         """
+        if isinstance(entities, Entities):
+            return (), entities
         names = _listed(entities)
         features = np.zeros((MOST_ENTITIES, self._table.shape[1]), np.float32)
         for row, name in enumerate(names):
@@ -204,7 +207,7 @@ class Fuser:
         self,
         visible: np.ndarray,
         infrared: np.ndarray,
-        entities: Sequence[str] | None = None,
+        entities: Sequence[str] | Entities | None = None,
         *,
         infrared_range: InfraredRange | None = None,
         black_hot: bool = False,
@@ -215,7 +218,8 @@ class Fuser:
           visible: uint8, uint16 (0 to 65535) or float (in [0, 1]); grey [H, W] or [H, W, 1], RGB
             [H, W, 3] or RGBA [H, W, 4]; 16 pixels or more each way.
           infrared: likewise, the same size; of colour only the luma counts.
-          entities: names of those that guide; None: the classifier's own; empty: no guidance.
+          entities: names of those that guide, or text features, see `guides`; None: the
+            classifier's own; empty: no guidance.
           infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
           black_hot: warm is dark in the infrared image.
 
@@ -235,7 +239,7 @@ class Fuser:
         self,
         visible: Sequence[np.ndarray],
         infrared: Sequence[np.ndarray],
-        entities: Sequence[str] | None = None,
+        entities: Sequence[str] | Entities | None = None,
         *,
         infrared_range: InfraredRange | None = None,
         black_hot: bool = False,

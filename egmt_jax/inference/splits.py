@@ -6,12 +6,14 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from egmt_jax import metrics
 from egmt_jax.data import datasets, pipeline
 from egmt_jax.data.images import to_uint8, with_chroma, write_atomically, write_png
+from egmt_jax.entities.sentences import SENTENCES, caption_features
 from egmt_jax.inference import validation
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.inference.sheets import contact_sheet
@@ -20,7 +22,7 @@ from egmt_jax.training.checkpoints import load_model
 MOST_ON_A_SHEET = 12
 
 
-def export(config: ConfigDict, workdir: str) -> pathlib.Path:
+def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path:
     """Writes the fused pictures of the test split and a contact sheet.
 
     Under `export/<set>/<split>/` of the workdir: `color/<id>.png` (fused luma, chroma of the
@@ -29,18 +31,21 @@ def export(config: ConfigDict, workdir: str) -> pathlib.Path:
     Args:
       config: names the data; see `configs/base.py`.
       workdir: of a training run.
+      best: the best model on the validation split, where training kept one, not the newest.
 
     Returns:
       The path of the contact sheet: visible | infrared | fused, spread over the split.
 
     Raises:
-      UserError: no checkpoint, or the data are missing.
+      UserError: no checkpoint, the data are missing, or their captions cannot be embedded.
     """
-    fuser, source, order = _open(config, workdir)
+    fuser, source, order, sentences = _open(config, workdir, best)
     folder = _folder(config, workdir, "export")
     shown = set(np.linspace(0, len(source) - 1, MOST_ON_A_SHEET).astype(int).tolist())
     rows = []
-    pairs = validation.guided(_pairs(source, order, "Exporting"), config.evaluation.given)
+    pairs = validation.guided(
+        _pairs(source, order, "Exporting"), config.evaluation.given, sentences
+    )
     for place, (pair, entities) in enumerate(pairs):
         grey = to_uint8(fuser(pair.luma, pair.infrared, entities).fused)
         color = with_chroma(grey, pair.visible)
@@ -52,7 +57,7 @@ def export(config: ConfigDict, workdir: str) -> pathlib.Path:
     return folder / "contact_sheet.png"
 
 
-def evaluate(config: ConfigDict, workdir: str) -> str:
+def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
     """Scores the fused pictures and the classifier on the test split.
 
     The plain average of the two sources is scored beside them, as the least a fusion must beat.
@@ -62,18 +67,19 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
     Args:
       config: names the data; see `configs/base.py`.
       workdir: of a training run.
+      best: the best model on the validation split, where training kept one, not the newest.
 
     Returns:
       The table, Markdown.
 
     Raises:
-      UserError: no checkpoint, or the data are missing.
+      UserError: no checkpoint, the data are missing, or their captions cannot be embedded.
     """
-    fuser, source, order = _open(config, workdir)
+    fuser, source, order, sentences = _open(config, workdir, best)
     folder = _folder(config, workdir, "evaluate")
     rows, scores = {}, None
     pairs = _pairs(source, order, "Evaluating")
-    rows["egmt"], scores = validation.score(fuser, pairs, config.evaluation.given)
+    rows["egmt"], scores = validation.score(fuser, pairs, config.evaluation.given, sentences)
     rows["average"] = metrics.score_pairs(
         (
             (pair.id, _average(pair), pair.luma, pair.infrared[..., 0])
@@ -83,6 +89,7 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
     )
     summaries = {name: metrics.summary(each) for name, each in rows.items()}
     title = f"{config.data.name}, split {config.data.test_split}, {len(source)} pairs"
+    title += ", best model" if best else ""
     table = f"## {title}\n\n{metrics.to_markdown(summaries)}"
     if scores:
         table += f"\n\n{_classifier_line(scores)}\n"
@@ -92,6 +99,7 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
         "metrics": summaries,
         # JSON knows no nan, which stands for a score with nothing to count.
         "classifier": scores and {k: v if math.isfinite(v) else None for k, v in scores.items()},
+        "best": best,
         "config": json.loads(config.to_json_best_effort()),
     }
     write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
@@ -99,14 +107,32 @@ def evaluate(config: ConfigDict, workdir: str) -> str:
     return table
 
 
-def _open(config: ConfigDict, workdir: str) -> tuple[Fuser, Sequence, list[int]]:
-    """The trained model of a workdir, the config's test split, and its rows in order of id."""
-    model, names, _ = load_model(workdir)
+def _open(
+    config: ConfigDict, workdir: str, best: bool
+) -> tuple[Fuser, Sequence, list[int], dict[str, np.ndarray] | None]:
+    """The trained model of a workdir, the config's test split, and its rows in order of id.
+
+    Last the features of the split's captions, where they guide.
+    """
+    list(validation.guided([], config.evaluation.given))  # refuses an unknown word
+    model, names, trained = load_model(workdir, best)
+    before, now = trained.evaluation.get("given"), config.evaluation.given
+    if before not in (None, now):  # as when the config's variant has been forgotten
+        logging.warning("%s: trained for evaluation.given=%s, now it is %s", workdir, before, now)
     data_set = datasets.open_set(config.data.name, config.data)
     records = datasets.source(data_set, config.data.test_split, images=False)
-    ids = [records[row]["id"] for row in range(len(records))]
+    ids, captions = [], []
+    for row in range(len(records)):
+        record = records[row]
+        ids.append(record["id"])
+        captions.append(pipeline.caption_of(record))
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    return Fuser(model, names), datasets.source(data_set, config.data.test_split), order
+    sentences = None
+    if config.evaluation.given == "sentence":
+        file = pathlib.Path(workdir) / SENTENCES
+        sentences = caption_features(captions, trained.text_features, file)
+    source = datasets.source(data_set, config.data.test_split)
+    return Fuser(model, names, trained.text_features), source, order, sentences
 
 
 def _folder(config: ConfigDict, workdir: str, kind: str) -> pathlib.Path:

@@ -1,6 +1,8 @@
 """Scores of a model on pairs: fusion metrics and the classifier's, with a choice of guidance."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,21 +12,26 @@ from egmt_jax import metrics
 from egmt_jax.data.images import to_uint8
 from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities import load_vocabulary
+from egmt_jax.entities.sentences import SENTENCES, caption_features
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.metrics.classification import classification_scores
-from egmt_jax.models import EGMT
+from egmt_jax.models import EGMT, Entities
 
-GIVEN = ("probabilities", "own", "shuffled")
+GIVEN = ("probabilities", "own", "shuffled", "sentence")
 
 
-def guided(pairs: Iterable[Pair], given: str) -> Iterator[tuple[Pair, Sequence[str] | None]]:
-    """Pairs with the entities that guide their fusion.
+def guided(
+    pairs: Iterable[Pair], given: str, sentences: Mapping[str, np.ndarray] | None = None
+) -> Iterator[tuple[Pair, Sequence[str] | Entities | None]]:
+    """Pairs with what guides their fusion, as a `Fuser` takes it.
 
     Args:
       pairs: any number.
       given: "probabilities" leaves guidance to the classifier (None), "own" gives each pair its
-        entities, "shuffled" those of the pair before it; the first takes the second's.
+        entities, "shuffled" those of the pair before it; the first takes the second's. "sentence"
+        gives the features of each pair's caption in place of entities.
+      sentences: those features by caption, see `egmt_jax.entities.sentences`; for "sentence" only.
 
     Raises:
       UserError: another word.
@@ -33,7 +40,10 @@ def guided(pairs: Iterable[Pair], given: str) -> Iterator[tuple[Pair, Sequence[s
         raise UserError(f"evaluation.given={given!r}: known are {', '.join(GIVEN)}")
     waiting, before = None, None
     for pair in pairs:
-        if given != "shuffled":
+        if given == "sentence":
+            feature, known = sentences[pair.caption], np.full((1, 1), bool(pair.caption))
+            yield pair, Entities(feature[None, None], known.astype(np.float32))
+        elif given != "shuffled":
             yield pair, pair.entities if given == "own" else None
         elif before is None:
             waiting, before = pair, pair
@@ -48,7 +58,10 @@ def guided(pairs: Iterable[Pair], given: str) -> Iterator[tuple[Pair, Sequence[s
 
 
 def score(
-    fuser: Fuser, pairs: Iterable[Pair], given: str = "probabilities"
+    fuser: Fuser,
+    pairs: Iterable[Pair],
+    given: str = "probabilities",
+    sentences: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, float] | None]:
     """Fuses pairs and scores the pictures, and the classifier on those with entities.
 
@@ -56,6 +69,7 @@ def score(
       fuser: of a model.
       pairs: with at least one pair.
       given: see `guided`.
+      sentences: likewise.
 
     Returns:
       A row of metrics per pair, see `metrics.score_pairs`; and the scores of the classifier, see
@@ -64,7 +78,7 @@ def score(
     probabilities, labels = [], []
 
     def fused_pairs():
-        for pair, entities in guided(pairs, given):
+        for pair, entities in guided(pairs, given, sentences):
             fusion = fuser(pair.luma, pair.infrared, entities)
             if pair.entities:
                 probabilities.append(list(fusion.probabilities.values()))
@@ -80,11 +94,14 @@ def score(
     return rows, classification_scores(np.asarray(probabilities), np.asarray(labels))
 
 
-def evaluator(config: ConfigDict) -> Callable[[EGMT, Iterable[Pair]], dict[str, float]]:
+def evaluator(
+    config: ConfigDict, workdir: str | os.PathLike
+) -> Callable[[EGMT, Iterable[Pair]], dict[str, float]]:
     """What training calls to score its model on validation pairs: model, pairs -> score by name.
 
     Args:
-      config: `evaluation.given` is read.
+      config: `evaluation.given` and `text_features` are read.
+      workdir: of the run, where training has left the features of captions if they guide.
 
     Raises:
       UserError: that is another word than `guided` knows.
@@ -93,7 +110,11 @@ def evaluator(config: ConfigDict) -> Callable[[EGMT, Iterable[Pair]], dict[str, 
     list(guided([], given))
 
     def evaluate(model, pairs):
-        rows, scores = score(Fuser(model, load_vocabulary().names), pairs, given)
+        sentences = None
+        if given == "sentence":
+            file = pathlib.Path(workdir) / SENTENCES
+            sentences = caption_features((), config.text_features, file)
+        rows, scores = score(Fuser(model, load_vocabulary().names), pairs, given, sentences)
         return (metrics.summary(rows) if rows else {}) | (scores or {})
 
     return evaluate

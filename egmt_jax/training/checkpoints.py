@@ -70,6 +70,7 @@ class Checkpoints:
       config: of the run; saved with each.
       vocabulary: names of the entities; likewise.
       constants: the model's variables that are not trained; likewise.
+      data: what it trains on, a line per set, see `mixtures.describe`; likewise.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Checkpoints:
         config: ConfigDict,
         vocabulary: tuple[str, ...],
         constants: dict[str, Any],
+        data: list[str],
     ):
         workdir = workdir.absolute()
         if is_first():
@@ -100,13 +102,16 @@ class Checkpoints:
             "config": json.loads(config.to_json()),
             "vocabulary": list(vocabulary),
             "text_dimension": constants["text_features"].shape[1],
+            "data": data,
         }
         self.best_value: float | None = None
-        """The metric of the best model, as it was given to `save_best`."""
+        """The metric of the best model, as it was given to `save_best`; None: of another metric."""
         best = self._best.latest_step()
         if best is not None:
             saved = self._best.restore(best, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
-            self.best_value = saved["config"]["value"]
+            saved = saved["config"]
+            if saved["config"]["evaluation"]["metric"] == config.evaluation.metric:
+                self.best_value = saved["value"]
 
     @property
     def latest(self) -> int | None:
@@ -160,12 +165,11 @@ class Checkpoints:
         except Exception as error:
             raise self._failure(error) from error
 
-    def restore(self, state: TrainState, config: ConfigDict) -> tuple[TrainState, int]:
+    def restore(self, state: TrainState) -> tuple[TrainState, int]:
         """The newest checkpoint.
 
         Args:
           state: gives shapes and shardings.
-          config: of this run.
 
         Returns:
           The state, and how many batches it has seen.
@@ -175,7 +179,7 @@ class Checkpoints:
         """
         step = self.latest
         saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
-        _check_same(saved["config"]["config"], config, self._manager.directory)
+        _check_same(saved["config"], self._about, self._manager.directory)
         parts = {"params": state.params, "optimizer": state.optimizer}
         if state.ema is not None:
             parts["ema"] = state.ema
@@ -220,10 +224,10 @@ def _abstract(tree):
     )
 
 
-def _check_same(saved: dict[str, Any], config: ConfigDict, where) -> None:
+def _check_same(saved: dict[str, Any], about: dict[str, Any], where) -> None:
     """Raises UserError where a resumed run has another value of what must not change."""
     for name in SAME:
-        mine, theirs = config.to_dict(), saved
+        mine, theirs = about["config"], saved["config"]
         for part in name.split("."):
             mine, theirs = mine[part], theirs.get(part)
         if mine != theirs:
@@ -231,6 +235,14 @@ def _check_same(saved: dict[str, Any], config: ConfigDict, where) -> None:
                 f"{where}: its run has {name}={theirs}, this config {mine}; "
                 "resume with the same value or choose another --workdir"
             )
+    theirs = saved.get("data", about["data"])  # older checkpoints do not tell
+    if theirs != about["data"]:
+        changes = [f"was {line}" for line in theirs if line not in about["data"]]
+        changes += [f"is {line}" for line in about["data"] if line not in theirs]
+        raise UserError(
+            f"{where}: its run has other data ({'; '.join(changes) or 'in another order'}); resume "
+            "with the same or choose another --workdir"
+        )
 
 
 def _steps(folder: pathlib.Path) -> list[int]:
@@ -311,9 +323,12 @@ def load_model(
     # Not through a manager: one that only reads still warns of every item it was not told about.
     steps = sorted(_steps(folder), reverse=True)
     if not steps:
-        raise UserError(
-            f"{workdir}: no checkpoint in it; train there first, or name another folder"
+        found = (
+            "no checkpoint"
+            if not best
+            else "no best model, which evaluations during training keep,"
         )
+        raise UserError(f"{workdir}: {found} in it; train there first, or name another folder")
     for step in steps:
         try:
             _read_through(folder / str(step), MODEL)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
+from egmt_jax.entities.sentences import SENTENCES, caption_features, check_encoder
 from egmt_jax.errors import UserError
 from egmt_jax.training.checkpoints import Checkpoints, build_model
 from egmt_jax.training.logs import Profile, RunLog
@@ -27,7 +28,7 @@ from egmt_jax.training.processes import (
     is_first,
     only_run_in,
 )
-from egmt_jax.training.report import write_report
+from egmt_jax.training.report import REPORT, write_report
 from egmt_jax.training.sharding import (
     data_share,
     global_batch,
@@ -44,7 +45,7 @@ from egmt_jax.training.step import (
     make_optimizer,
     make_step,
 )
-from egmt_jax.training.validation import Draw, Evaluate, Validation
+from egmt_jax.training.validation import Draw, Evaluate, Validation, is_due
 
 MOST_AHEAD = 4
 """Steps that the host hands to the device before it waits for the first of them."""
@@ -113,6 +114,15 @@ class Ready(NamedTuple):
     step: functools.partial
 
 
+def make_objective(config: ConfigDict) -> Objective:
+    """What a config aims at; raises UserError where a field does not fit."""
+    return Objective(
+        weights=config.loss.to_dict(),
+        label_smoothing=config.classifier.label_smoothing,
+        **config.guidance,
+    )
+
+
 def make_ready(
     config: ConfigDict, mesh: Mesh, text_features: np.ndarray, weights: np.ndarray
 ) -> Ready:
@@ -141,18 +151,13 @@ def make_ready(
     state = initial_state(params, optimizer, averaged=ema > 0.0)
     shardings = state_shardings(state, mesh)
     constants = put(constants, replicated(constants, mesh))
-    aim = Objective(
-        weights=config.loss.to_dict(),
-        label_smoothing=config.classifier.label_smoothing,
-        **config.guidance,
-    )
     step = make_step(
         graphdef,
         constants,
         optimizer,
         put(weights, replicated(weights, mesh)),
         config.seed,
-        aim,
+        make_objective(config),
         shardings,
         ema,
         accumulate,
@@ -164,19 +169,35 @@ def _train(config, folder, draw, evaluate):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
     table = load_text_features(config.text_features).features
+    by_sentence = "sentence" in (config.guidance.given, config.evaluation.given)
+    if by_sentence:
+        check_encoder(config.text_features, folder / SENTENCES)
     with first_process_first("preparing the data"):
         mixture = mixtures.open_mixture(config.data)
     validation = Validation(config, mixture, draw, evaluate)
     labels, shares = mixtures.read_labels(mixture, config.data.train_split, vocabulary)
-    parts = mixtures.training_parts(mixture, config.data, vocabulary)
+    sentences = _embed_captions(config, mixture, folder) if by_sentence else None
+    parts = mixtures.training_parts(
+        mixture,
+        config.data,
+        vocabulary,
+        sentences if config.guidance.given == "sentence" else None,
+    )
     graphdef, constants, state, step = make_ready(
         config, mesh, table, positive_weights(labels, shares)
     )
-    checkpoints = Checkpoints(folder, config.checkpoint.keep, config, vocabulary.names, constants)
+    checkpoints = Checkpoints(
+        folder,
+        config.checkpoint.keep,
+        config,
+        vocabulary.names,
+        constants,
+        mixtures.describe(mixture, config.data.train_split),
+    )
     first = seen = 0
     if checkpoints.latest is not None:
         first = checkpoints.latest
-        state, seen = checkpoints.restore(state, config)
+        state, seen = checkpoints.restore(state)
         _tell(f"resuming {folder} from step {first}")
     else:
         _tell(parameter_overview.get_parameter_overview(state.params, include_stats=False))
@@ -201,11 +222,11 @@ def _train(config, folder, draw, evaluate):
     recent: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
     scalars: dict[str, float] = {}
     bar = tqdm(total=steps, initial=first, desc="Training", unit="step", disable=not is_first())
-    with StopSignal() as stop, bar, contextlib.closing(log):
+    iterator = iter(batches)
+    with StopSignal() as stop, bar, contextlib.closing(log), contextlib.closing(iterator):
         # The end of the run before may have cut an evaluation short.
         if first and validation.scores_at(first) and not log.has_scores(first):
             look(state, first, stop, draws=False, scores=True)
-        iterator = iter(batches) if first < steps else None
         for number in range(first + 1, steps + 1):
             batch = global_batch(next(iterator), mesh)
             if profile:
@@ -216,29 +237,48 @@ def _train(config, folder, draw, evaluate):
             bar.update()
             recent.append((number, results))
             stopping = stop.at(number)
-            logs = number == steps or number % config.log.every == 0
-            saves = number == steps or number % config.checkpoint.every == 0 or stopping
-            # The host runs a few steps ahead of the device, and waits for it only to log and save.
-            while len(recent) > (0 if logs or saves else MOST_AHEAD):
+            logs = number == steps or is_due(number, config.log.every)
+            saves = number == steps or is_due(number, config.checkpoint.every)
+            draws, scores = validation.draws_at(number), validation.scores_at(number)
+            # The host runs a few steps ahead of the device, and waits for it only where it must.
+            waits = stopping or logs or saves or draws or scores
+            while len(recent) > (0 if waits else MOST_AHEAD):
                 scalars = _finite(*recent.popleft())
             if logs:
                 log.scalars(scalars, number)
                 bar.set_postfix(loss=f"{scalars['loss']:.4f}")
             if not stopping:
-                draws, scores = validation.draws_at(number), validation.scores_at(number)
                 look(state, number, stop, draws, scores)
             if saves or stop.noted:
+                while recent:  # the signal came since
+                    scalars = _finite(*recent.popleft())
                 checkpoints.save(state, number)
             if stop.noted:
                 logging.warning("stopped by a signal at step %d; run again to resume", number)
                 break
         checkpoints.finish()
-    if scalars and not stop.noted and is_first():
+    # The end of a run that was finished before may still lack its report.
+    if is_first() and not stop.noted and (scalars or not (folder / REPORT).exists()):
         write_report(folder, config, validation.picture)
     if scalars:
         terms = ", ".join(f"{name} {value:.6f}" for name, value in scalars.items())
         _tell(f"step {number}: {terms}")
     return scalars
+
+
+def _embed_captions(config, mixture, folder) -> dict[str, np.ndarray]:
+    """Features of the captions of all splits, for those who evaluate without the encoder too."""
+    data = config.data
+    captions = mixtures.read_captions(mixture, data.train_split)
+    if config.guidance.given == "sentence" and not any(captions):
+        raise UserError(
+            f"guidance.given='sentence': no pair of {data.name}, split {data.train_split}, has a "
+            "caption"
+        )
+    for split in (data.validation_split, data.test_split):
+        captions += mixtures.read_captions(mixture, split)
+    with first_process_first("embedding captions"):
+        return caption_features(captions, config.text_features, folder / SENTENCES)
 
 
 def _finite(step: int, scalars: dict[str, Any]) -> dict[str, float]:

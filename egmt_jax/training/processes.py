@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 
 import jax
+from absl import logging
 from jax.experimental import multihost_utils
 
 from egmt_jax.errors import UserError
@@ -103,6 +104,12 @@ def only_run_in(workdir: pathlib.Path) -> Iterator[None]:
                 f"{workdir}: another run trains in it ({file.read().strip()}); wait for it, stop "
                 "it, or choose another --workdir"
             ) from error
+        except OSError as error:  # some shared file systems know no locks
+            logging.warning(
+                "%s: cannot be locked (%s); see that no other run trains in it",
+                workdir,
+                error.strerror,
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()

@@ -9,7 +9,7 @@ from egmt_jax.data.images import write_atomically, write_png
 from egmt_jax.metrics import METRICS, to_markdown
 from egmt_jax.training.logs import PREFIX, read_history
 
-CURVES, SAMPLES = "curves.png", "samples.png"
+REPORT, CURVES, SAMPLES = "report.md", "curves.png", "samples.png"
 MOST_ROWS = 8
 
 
@@ -57,7 +57,7 @@ def write_report(folder: pathlib.Path, config: ConfigDict, picture: np.ndarray |
             "## Samples",
             f"![visible, infrared, fused, where entities are seen](report/{SAMPLES})",
         ]
-    write_atomically(folder / "report.md", ("\n\n".join(page) + "\n").encode())
+    write_atomically(folder / REPORT, ("\n\n".join(page) + "\n").encode())
 
 
 def _metric(name: str) -> str:

@@ -13,6 +13,9 @@ from jaxtyping import Array, Float
 
 from egmt_jax import losses
 from egmt_jax.errors import UserError
+from egmt_jax.models import EGMT, Context, Entities, Visual
+
+GIVEN = ("own", "shuffled", "sentence")
 
 
 @jax.tree_util.register_dataclass
@@ -55,7 +58,9 @@ class Objective:
       unguided: share of examples without guidance.
       keep: probability that an entity of the pair is among those given, for the other examples.
       distractors: mean number of entities given beside them that are not in the pair.
-      given: whose entities are given: "own", or "shuffled", those of another pair of the batch.
+      given: what is given: "own", the entities of the pair; "shuffled", those of another pair of
+        the batch; "sentence", the features of the pair's caption in place of entities, with which
+        `self_guided` must be 0, and `keep` and `distractors` do not count.
       label_smoothing: see `losses.classification`.
     """
 
@@ -71,8 +76,10 @@ class Objective:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if self.given not in ("own", "shuffled"):
-            raise UserError(f"guidance.given={self.given!r}: own or shuffled are known")
+        if self.given not in GIVEN:
+            raise UserError(f"guidance.given={self.given!r}: known are {', '.join(GIVEN)}")
+        if self.given == "sentence" and self.self_guided:
+            raise UserError("guidance.given='sentence' goes with guidance.self_guided=0 only")
 
 
 def make_optimizer(
@@ -96,7 +103,12 @@ def make_optimizer(
       module_rates: factor on the learning rate of a module, by its path in the parameters, such as
         "classifier" or "entity_attention/key"; 0 freezes it. `init` raises UserError where a path
         names nothing.
+
+    Raises:
+      UserError: there are no steps.
     """
+    if steps < 1:
+        raise UserError(f"optimizer.steps={steps}: at least 1")
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, learning_rate, min(warmup, steps - 1), steps, 0.01 * learning_rate
     )
@@ -166,6 +178,31 @@ def draw_guidance(
     return seen, aimed
 
 
+def guide_by_sentence(
+    model: EGMT, visual: Visual, batch: dict[str, Array], key: Array, unguided: float
+) -> tuple[Context, Float[Array, "b h w k"], Float[Array, "b k"]]:
+    """Guides by one feature per pair, that of its caption, in place of entities.
+
+    Args:
+      model: the model.
+      visual: of the batch.
+      batch: `sentence` and `labels` are read.
+      key: of the step.
+      unguided: share of examples without guidance; those without a caption are so too.
+
+    Returns:
+      The context; and for the target, which is that of a pair all of whose entities are given, the
+      attention to these and their weights. No gradient passes the attention.
+    """
+    sentence, labels = batch["sentence"], batch["labels"]
+    drawn = jax.random.uniform(key, (len(labels), 1)) >= unguided
+    guided = (drawn & jnp.any(sentence != 0.0, axis=1, keepdims=True)).astype(jnp.float32)
+    context = model.guide(visual, Entities(sentence[:, None], guided))
+    aimed = labels * guided
+    attention = model.guide(visual, model.whole_vocabulary(aimed)).attention
+    return context, jax.lax.stop_gradient(attention), aimed
+
+
 def loss_terms(
     graphdef: nnx.GraphDef,
     params: dict[str, Any],
@@ -189,19 +226,23 @@ def loss_terms(
     model = nnx.merge(graphdef, params, constants)
     visible, infrared = batch["visible"], batch["infrared"]
     visual = model.visual(visible, infrared)
-    probabilities = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
-    given = batch["labels"]
-    if aim.given == "shuffled":
-        given = jnp.roll(given, 1, axis=0)
-    seen, aimed = draw_guidance(key, given, probabilities, aim)
-    context = model.guide(visual, model.whole_vocabulary(seen))
+    if aim.given == "sentence":
+        context, attention, aimed = guide_by_sentence(model, visual, batch, key, aim.unguided)
+    else:
+        given = batch["labels"]
+        if aim.given == "shuffled":
+            given = jnp.roll(given, 1, axis=0)
+        probabilities = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
+        seen, aimed = draw_guidance(key, given, probabilities, aim)
+        context = model.guide(visual, model.whole_vocabulary(seen))
+        attention = context.attention
     fused = model.render(visible, infrared, context)
     masks = losses.guided_masks(
-        visual, context.attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
+        visual, attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
     )
     target = losses.intensity_target(visible, infrared, masks, aim.boost)
     coverage = losses.cell_coverage(
-        batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], seen.shape[1]
+        batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], aimed.shape[1]
     )
     terms = {
         "intensity": losses.intensity(fused, target, masks, aim.emphasis),

@@ -23,6 +23,11 @@ Evaluate = Callable[[EGMT, Iterable[Pair]], dict[str, float]]
 PICTURED = 4
 
 
+def is_due(step: int, every: int) -> bool:
+    """Whether something that happens every so many steps happens after this one; 0: never."""
+    return every > 0 and step % every == 0
+
+
 class Validation:
     """Pictures and metrics of a few validation pairs, now and then and after the last step.
 
@@ -68,7 +73,7 @@ class Validation:
         return bool(self._evaluate) and self._due(step, self._every)
 
     def _due(self, step, every):
-        return every > 0 and (step % every == 0 or step == self._steps)
+        return every > 0 and (is_due(step, every) or step == self._steps)
 
     def draw(self, model: EGMT, log: RunLog, step: int) -> None:
         """Draws and logs a picture."""

@@ -81,6 +81,20 @@ def test_of_many_entities_the_first_eight_and_their_masks_are_kept():
     assert np.flatnonzero(labels[0]).tolist() == list(range(8))
 
 
+def test_captions_of_both_images_are_one_text_whose_feature_is_given_where_asked_for():
+    captioned = record(0) | {"caption_visible": b"A car.", "caption_infrared": b"A warm car."}
+    half = record(0) | {"caption_visible": b"A car.", "caption_infrared": b""}
+    assert pipeline.to_pair(captioned).caption == "A car. A warm car."
+    assert pipeline.to_pair(half).caption == "A car."
+    assert pipeline.to_pair(record(0)).caption == ""
+    assert "sentence" not in transform().random_map(captioned, np.random.default_rng(0))
+    feature, nothing = np.ones(3, np.float32), np.zeros(3, np.float32)
+    asking = transform(sentences={"A car. A warm car.": feature, "": nothing})
+    for given, expected in ((captioned, feature), (record(0), nothing)):
+        example = asking.random_map(given, np.random.default_rng(0))
+        np.testing.assert_array_equal(example["sentence"], expected)
+
+
 def test_a_pair_without_entities_is_unlabelled():
     example = transform(whole=1.0).random_map(record(0, entities=()), np.random.default_rng(0))
     assert not example["labelled"]

@@ -9,8 +9,12 @@ import pytest
 from configs import base
 from egmt_jax.cli import main
 from egmt_jax.data import datasets, images, pipeline
+from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference import splits
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.metrics import METRICS
+from egmt_jax.training.checkpoints import load_model
 from egmt_jax.training.loop import train
 
 
@@ -88,6 +92,31 @@ def test_the_metrics_command_gives_the_same_rows_and_line_of_the_table(run, tmp_
         return [cell for cell in cells if cell][:14]
 
     assert values(capsys.readouterr().out) == values(table)
+
+
+def test_the_best_model_is_taken_where_asked_for(run, tmp_path):
+    config, workdir, _, _ = run
+    with pytest.raises(
+        UserError, match="no best model, which evaluations during training keep, in"
+    ):
+        splits.evaluate(config, workdir, best=True)
+    config = config.copy_and_resolve_references()
+    config.optimizer.steps, config.evaluation.every = 4, 2
+    values = iter([0.9, 0.5])
+    train(config, tmp_path, evaluate=lambda model, pairs: dict.fromkeys(METRICS, next(values)))
+    newest = [images.read_image(path) for path in pictures(config, tmp_path)]
+    best = [images.read_image(path) for path in pictures(config, tmp_path, best=True)]
+    assert any((one != other).any() for one, other in zip(newest, best, strict=True))
+    fuser = Fuser(load_model(tmp_path, best=True)[0], load_vocabulary().names)
+    _, pair = min(pairs_of(config).items())
+    expected = images.to_uint8(fuser(pair.luma, pair.infrared).fused)
+    np.testing.assert_array_equal(best[0][..., 0], expected)
+
+
+def pictures(config, workdir, best=False):
+    """The exported grey pictures in order of id."""
+    splits.export(config, workdir, best)
+    return [path for _, path in sorted(exported(workdir, "grey").items())]
 
 
 def test_a_split_that_is_not_there_is_told(run):

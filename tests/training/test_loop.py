@@ -3,7 +3,10 @@
 import copy
 import json
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -18,6 +21,9 @@ from egmt_jax.metrics import METRICS
 from egmt_jax.training.checkpoints import load_model
 from egmt_jax.training.logs import read_history
 from egmt_jax.training.loop import positive_weights, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = pathlib.Path(__file__).with_name("tiny.py")
 
 
 def parameters(workdir):
@@ -120,6 +126,44 @@ def test_an_evaluation_is_given_up_when_told_to_stop_and_made_up_later(config, t
     assert scored == [3, 6]
 
 
+def test_what_a_signal_cuts_off_the_end_is_made_up_by_the_next_start(config, tmp_path):
+    config.evaluation.update(every=6, most=1)
+    config.log.pictures_every = 0
+    counts = []
+
+    def evaluate(model, pairs):
+        if not counts:
+            os.kill(os.getpid(), signal.SIGTERM)
+        counts.append(len(list(pairs)))
+        return dict.fromkeys(METRICS, 0.5)
+
+    train(config, tmp_path, evaluate=evaluate)
+    assert not (tmp_path / "report.md").exists()
+    assert train(config, tmp_path, evaluate=evaluate) == {}
+    assert counts == [0, 1]
+    assert "step 6" in (tmp_path / "report.md").read_text()
+
+
+def test_a_best_model_by_another_metric_does_not_stand_in_the_way(config, tmp_path):
+    config.evaluation.update(every=6, most=1)
+
+    def evaluate(model, pairs):
+        return dict.fromkeys(METRICS, 0.5) | {"EN": 0.25}
+
+    train(config, tmp_path, evaluate=evaluate)
+    config.optimizer.steps = 8
+    config.evaluation.metric = "EN"
+    train(config, tmp_path, evaluate=evaluate)
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["8"]
+
+
+def test_what_is_done_every_0_steps_is_done_at_the_end_or_never(config, tmp_path):
+    config.checkpoint.every = config.log.every = config.log.pictures_every = 0
+    train(config, tmp_path, draw=sample_sheet)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["6"]
+    assert [row["step"] for row in read_history(tmp_path)] == [6]
+
+
 def test_a_profile_can_be_read_by_perfetto(config, tmp_path):
     config.profile = True
     train(config, tmp_path)
@@ -140,12 +184,64 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_term(config,
         train(config, tmp_path)
 
 
-def test_resuming_with_another_model_is_refused(config, tmp_path):
+def test_resuming_with_another_model_or_other_data_is_refused(config, tmp_path):
     train(config, tmp_path)
-    other = copy.deepcopy(config)
-    other.model.width = 16
-    with pytest.raises(UserError, match=r"has model=.*'width': 8"):
-        train(other, tmp_path)
+    one = {"name": config.data.name, "weight": 1.0}
+    for changes, message in (
+        ({"model.width": 16}, r"has model=.*'width': 8"),
+        ({"data.batch_size": 16}, "has data.batch_size=8, this config 16"),
+        ({"data.crop": 24}, "has data.crop=32, this config 24"),
+        (
+            {"data.train_split": "train[:9]"},
+            r"\(was entity_scenes/tiny/1\.0\.0, \d+ pairs in train, weight 1; "
+            r"is entity_scenes/tiny/1\.0\.0, 9 pairs in train\[:9\], weight 1\)",
+        ),
+        ({"data.mixture": {"one": one | {"weight": 2.0}}}, r"\(was .*weight 1; is .*weight 2\)"),
+        (
+            {"data.mixture": {"one": one, "two": one | {"weight": 0.5}}},
+            r"other data \(is .*weight 0\.5\); resume with the same or choose another --workdir",
+        ),
+    ):
+        other = copy.deepcopy(config)
+        for field, value in changes.items():
+            part, _, name = field.partition(".")
+            other[part][name] = value
+        with pytest.raises(UserError, match=message) as error:
+            train(other, tmp_path)
+        assert "\n" not in str(error.value)
+
+
+WORKERS = """
+import multiprocessing, pathlib, runpy, sys
+from absl import flags
+from egmt_jax.training.loop import train
+
+if __name__ == "__main__":
+    flags.FLAGS(sys.argv[:1])  # grain's worker processes read flags
+    config = runpy.run_path(sys.argv[1])["get_config"]()
+    config.data.update(data_dir=sys.argv[2], workers=2)
+    config.optimizer.steps = 2
+    seen = []
+
+    def evaluate(model, pairs):
+        seen.append(len(multiprocessing.active_children()))
+        return dict.fromkeys(("VIF", "EN"), 0.0)
+
+    config.evaluation.every = 1
+    train(config, sys.argv[3], evaluate=evaluate)
+    print("during", max(seen), "after", len(multiprocessing.active_children()))
+"""
+
+
+@pytest.mark.slow
+def test_workers_are_gone_when_training_returns(scenes_dir, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(WORKERS)
+    command = [sys.executable, script, TINY, scenes_dir, tmp_path / "run"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "during 2 after 0"
+    assert "leaked" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -162,6 +258,7 @@ def test_resuming_with_another_model_is_refused(config, tmp_path):
         ("mesh.model", 3, "mesh.data=-1 x mesh.model=3 does not fit 8 devices"),
         ("model.dtype", "float16", "model.dtype='float16': float32 or bfloat16"),
         ("model.patch", 3, "model: patch is 2 or 4"),
+        ("optimizer.steps", 0, "optimizer.steps=0: at least 1"),
         ("text_features", "none", "none"),
     ],
 )

@@ -1,6 +1,7 @@
 """What one update does, beside the losses: averages, rates, accumulation, dtypes, guidance."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from egmt_jax.errors import UserError
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 from egmt_jax.training.step import (
     Objective,
+    guide_by_sentence,
     initial_state,
     loss_terms,
     make_optimizer,
@@ -142,6 +144,110 @@ def test_bfloat16_activations_leave_losses_in_float32_and_close():
         np.testing.assert_allclose(half[name], value, rtol=0.03, err_msg=name)
 
 
+def trained(steps, **arguments):
+    """A tiny model after some steps on one batch: its parts, parameters and scalars."""
+    graphdef, params, constants = split(**arguments)
+    optimizer = make_optimizer(3e-3, 5, steps, 0.0, 1.0)
+    state = initial_state(params, optimizer)
+    one = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), state)
+    weight = jnp.ones(ENTITIES)
+    step = make_step(graphdef, constants, optimizer, weight, 0, AIM, one)
+    scalars = []
+    for _ in range(steps):
+        state, results = step(state, batch())
+        scalars.append(results)
+    return graphdef, constants, state, scalars
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def fuse(graphdef, params, constants, given):
+    model = nnx.merge(graphdef, params, constants)
+    return model(given["visible"], given["infrared"], model.whole_vocabulary(given["labels"])).fused
+
+
+def test_a_trained_model_gives_the_same_picture_in_bfloat16():
+    graphdef, constants, state, scalars = trained(40)
+    assert float(scalars[-1]["loss"]) < 0.8 * float(scalars[0]["loss"])
+    half, _, _ = split(dtype=jnp.bfloat16)
+    full, low = (fuse(graph, state.params, constants, batch()) for graph in (graphdef, half))
+    assert low.dtype == jnp.float32
+    untrained = fuse(graphdef, split()[1], constants, batch())
+    difference = float(jnp.mean(jnp.abs(low - full)))
+    assert 0.0 < difference < 1.0 / 255.0
+    assert float(jnp.mean(jnp.abs(full - untrained))) > 5.0 / 255.0
+
+
+def test_training_in_bfloat16_keeps_parameters_and_losses_in_float32():
+    _, _, state, scalars = trained(40, dtype=jnp.bfloat16)
+    kept = (state.params, [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim])
+    assert {leaf.dtype for leaf in jax.tree.leaves(kept)} == {jnp.dtype(jnp.float32)}
+    assert {leaf.dtype for leaf in jax.tree.leaves(scalars)} == {jnp.dtype(jnp.float32)}
+    assert float(scalars[-1]["loss"]) < 0.8 * float(scalars[0]["loss"])
+
+
+def sentences(rows=4):
+    return jnp.asarray(text_features(rows, text_features(ENTITIES).shape[1], seed=1))
+
+
+def by_sentence(given, unguided=0.0):
+    """What guidance by sentence makes of a batch, and the picture of the tiny model."""
+    graphdef, params, constants = split()
+
+    @jax.jit
+    def guide(params, constants, given):
+        model = nnx.merge(graphdef, params, constants)
+        visual = model.visual(given["visible"], given["infrared"])
+        found = guide_by_sentence(model, visual, given, jax.random.key(0), unguided)
+        return found, model.render(given["visible"], given["infrared"], found[0])
+
+    return guide(params, constants, given)
+
+
+def test_a_sentence_guides_in_place_of_entities_and_these_only_tell_the_target():
+    one = batch() | {"sentence": sentences()}
+    (context, attention, aimed), fused = by_sentence(one)
+    assert context.attention.shape[-1] == 1
+    np.testing.assert_array_equal(aimed, one["labels"])
+    absent = np.asarray(one["labels"]) == 0.0
+    assert (np.asarray(attention).max(axis=(1, 2)) > 0.0).tolist() == (~absent).tolist()
+    other_labels = one | {"labels": jnp.roll(one["labels"], 1, axis=0)}
+    np.testing.assert_array_equal(by_sentence(other_labels)[1], fused)
+    other_text = one | {"sentence": jnp.roll(one["sentence"], 1, axis=0)}
+    assert (by_sentence(other_text)[1] != fused).any(axis=(1, 2, 3)).all()
+
+
+def test_a_pair_without_a_caption_is_unguided():
+    some = batch() | {"sentence": sentences().at[1].set(0.0)}
+    (context, attention, aimed), fused = by_sentence(some)
+    (_, nowhere, nothing), unguided = by_sentence(some, unguided=1.0)
+    assert not nothing.any()
+    assert not nowhere.any()
+    assert not context.attention[1].any()
+    assert not attention[1].any()
+    assert aimed.any(axis=1).tolist() == [True, False, True, True]
+    same = (fused == unguided).all(axis=(1, 2, 3))
+    assert same.tolist() == [False, True, False, False]
+
+
+def test_training_by_sentence_leaves_no_gradient_in_the_target():
+    aim = dataclasses.replace(AIM, given="sentence")
+    unknown = {"masked": jnp.zeros(4, bool), "sentence": sentences()}
+    terms = terms_of(aim, batch() | unknown)
+    assert np.isfinite(list(terms.values())).all()
+    graphdef, params, constants = split()
+
+    def attention(params):
+        model = nnx.merge(graphdef, params, constants)
+        given = batch() | unknown
+        visual = model.visual(given["visible"], given["infrared"])
+        return jnp.sum(guide_by_sentence(model, visual, given, jax.random.key(0), 0.0)[1])
+
+    for gradient in jax.tree.leaves(jax.jit(jax.grad(attention))(params)):
+        np.testing.assert_array_equal(gradient, 0.0)
+    with pytest.raises(UserError, match=r"given='sentence' goes with guidance\.self_guided=0"):
+        dataclasses.replace(aim, self_guided=0.1)
+
+
 def test_smoothed_labels_cost_a_confident_classifier():
     smooth = terms_of(dataclasses.replace(AIM, label_smoothing=0.2))
     plain = terms_of()
@@ -154,5 +260,5 @@ def test_shuffled_guidance_is_that_of_another_pair():
     own = terms_of()
     assert shuffled["intensity"] != own["intensity"]
     np.testing.assert_array_equal(shuffled["classification"], own["classification"])
-    with pytest.raises(UserError, match=r"guidance\.given='none': own or shuffled"):
+    with pytest.raises(UserError, match=r"guidance\.given='none': known are own, shuffled"):
         dataclasses.replace(AIM, given="none")

@@ -1,0 +1,105 @@
+"""The variant guided by whole captions: from training to evaluation, with a stand-in encoder."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from configs import base
+from egmt_jax.data.images import list_images, read_image
+from egmt_jax.entities import load_text_features
+from egmt_jax.entities.encoders import TextEncoder, unit_rows
+from egmt_jax.errors import UserError
+from egmt_jax.inference import splits
+from egmt_jax.inference.validation import evaluator, guided
+from egmt_jax.training.logs import read_history
+from egmt_jax.training.loop import train
+
+
+@pytest.fixture
+def varied(config):
+    """The tiny config of this folder as the variant."""
+    variant = base.get_config("sentence_text")
+    config.guidance, config.evaluation.given = variant.guidance, variant.evaluation.given
+    config.evaluation.update(every=2, most=2)
+    return config
+
+
+@pytest.fixture
+def with_encoder(monkeypatch):
+    """A random encoder in place of MiniLM, until `monkeypatch.undo`."""
+
+    def encode(captions):
+        size = load_text_features("minilm").dimension
+        rows = [np.random.default_rng(list(text.encode())).normal(size=size) for text in captions]
+        return unit_rows(np.stack(rows))
+
+    monkeypatch.setattr(
+        "egmt_jax.entities.sentences.load_encoder",
+        lambda kind, model: TextEncoder(kind, model, encode),
+    )
+
+
+@pytest.fixture
+def without_encoder(monkeypatch):
+    """Takes the extra away, and any stand-in for it."""
+
+    def take_away():
+        monkeypatch.undo()
+        found = importlib.util.find_spec
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: None if name == "torch" else found(name)
+        )
+
+    return take_away
+
+
+def test_captions_are_embedded_by_training_and_then_serve_resume_evaluation_and_export(
+    varied, tmp_path, with_encoder, without_encoder, caplog
+):
+    train(varied, tmp_path, evaluate=evaluator(varied, tmp_path))
+    without_encoder()
+    varied.optimizer.steps = 8
+    train(varied, tmp_path, evaluate=evaluator(varied, tmp_path))
+    scored = [row["step"] for row in read_history(tmp_path) if "validation/VIF" in row]
+    assert scored == [2, 4, 6, 8]
+    assert "| egmt |" in splits.evaluate(varied, tmp_path)
+    sheet = splits.export(varied, tmp_path)
+    by_caption = list_images(sheet.parent / "grey")
+    pictures = {name: read_image(path) for name, path in by_caption.items()}
+    varied.evaluation.given = "own"
+    assert "trained for" not in caplog.text
+    splits.export(varied, tmp_path)
+    assert "trained for evaluation.given=sentence, now it is own" in caplog.text
+    assert any((read_image(path) != pictures[name]).any() for name, path in by_caption.items())
+
+
+def test_without_the_extra_it_is_told_before_any_work(varied, tmp_path, without_encoder):
+    without_encoder()
+    varied.data.data_dir = str(tmp_path / "tfds")
+    with pytest.raises(UserError, match=r"'minilm' needs torch .*egmt-jax\[annotate\]") as error:
+        train(varied, tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "tfds").exists()
+
+
+def test_pairs_without_any_caption_are_told(varied, tmp_path, with_encoder, monkeypatch):
+    monkeypatch.setattr("egmt_jax.data.pipeline.caption_of", lambda record: "")
+    with pytest.raises(
+        UserError, match="no pair of entity_scenes/tiny, split train, has a caption"
+    ):
+        train(varied, tmp_path)
+
+
+def test_a_pair_without_a_caption_is_fused_without_guidance():
+    class Captioned:
+        def __init__(self, caption):
+            self.caption = caption
+
+    sentences = {"a car": np.ones(3, np.float32), "": np.zeros(3, np.float32)}
+    pairs = [Captioned("a car"), Captioned("")]
+    given = [entities for _, entities in guided(pairs, "sentence", sentences)]
+    np.testing.assert_array_equal(given[0].features, np.ones((1, 1, 3)))
+    assert [float(each.weight[0, 0]) for each in given] == [1.0, 0.0]
+    with pytest.raises(UserError, match="known are probabilities, own, shuffled, sentence"):
+        list(guided(pairs, "all"))
