@@ -24,8 +24,11 @@ FADING_AREA = (0.1, 0.3)
 road or sky, has no surround to stand out from, and more contrast would only wash it out."""
 
 
-EXPOSED = (0.015, 0.985)
+EXPOSED = (0.012, 0.97)
 """Bounds of what counts as exposed: beyond them a picture clips."""
+
+BRIGHT_MEAN, LARGEST_GAMMA = 0.5, 1.5
+"""Mean that brighter targets are brought down to, and the largest exponent that does it."""
 
 FAINT_EDGE = 0.03
 """Slope per pixel at which an edge gets half of the sharpening; noise stays below."""
@@ -210,7 +213,9 @@ def intensity_target(
     """What the fused intensity should be: bright where a source is, but guided entities stand out.
 
     The plain target is (1 - a) max(V, I) + a (V + I - m), m the smaller mean of the two: the sum
-    keeps what both sources tell where the maximum would drown it, and parts bright from dark.
+    keeps what both sources tell where the maximum would drown it, and parts bright from dark. Two
+    bright sources make a pale picture: a target whose mean is above one half is darkened by a power
+    of at most 1.5, which leaves white white.
 
     Inside the mask of an entity the target is its most salient image, the one of V, I and the plain
     target in which it differs most from its surround, carried over to the surround's level in the
@@ -231,6 +236,7 @@ def intensity_target(
     means = jnp.mean(jnp.stack([visible, infrared]), axis=(2, 3), keepdims=True)
     total = visible + infrared - jnp.min(means, axis=0)
     plain = (1.0 - additive) * jnp.maximum(visible, infrared) + additive * total
+    plain = _darkened(jnp.clip(plain, 0.0, 1.0))
     area = jnp.mean(masks, axis=(1, 2), keepdims=True)
     start, end = FADING_AREA
     masks = masks * jnp.clip((end - area) / (end - start), 0.0, 1.0)
@@ -250,6 +256,13 @@ def intensity_target(
     guided += jnp.einsum("bhwn,bn->bhw", masks, level)[..., None]
     covered = jnp.sum(masks, axis=-1, keepdims=True)
     return jnp.clip((1.0 - covered) * plain + guided, 0.0, 1.0)
+
+
+def _darkened(image: Float[Array, "b h w 1"]) -> Array:
+    """A power of each image whose mean is about `BRIGHT_MEAN`, where it was above."""
+    mean = jnp.clip(jnp.mean(image, axis=(1, 2), keepdims=True), 0.01, 0.99)
+    power = jnp.clip(jnp.log(BRIGHT_MEAN) / jnp.log(mean), 1.0, LARGEST_GAMMA)
+    return image**power
 
 
 def guided_masks(

@@ -14,6 +14,11 @@ def images(size=48, seed=0):
     return tuple(jnp.asarray(x[None, ..., :1], jnp.float32) / 255.0 for x in (visible, infrared))
 
 
+def dim_images():
+    """Sources whose maximum is not darkened as a target."""
+    return tuple(0.6 * image for image in images())
+
+
 def test_gradient_magnitude_of_a_ramp_is_its_slope_everywhere_inside():
     ramp = jnp.broadcast_to(jnp.arange(8.0)[None, :, None, None] * 0.1, (1, 8, 6, 1))
     inside = losses.gradient_magnitude(ramp)[:, 1:-1]
@@ -55,7 +60,48 @@ def test_structure_prefers_the_sources_to_noise_and_has_finite_gradients_on_flat
     assert np.isfinite(jax.grad(losses.structure)(flat, flat, flat)).all()
 
 
-@pytest.mark.parametrize("name", ["gradient", "structure"])
+def test_more_contrast_than_the_sources_have_keeps_more_information():
+    visible, infrared = images()
+    average = (visible + infrared) / 2.0
+    bold = 0.5 + 1.2 * (average - 0.5)
+    flat = jnp.full_like(visible, 0.5)
+    bold, average, flat = (
+        float(losses.information(fused, visible, infrared)) for fused in (bold, average, flat)
+    )
+    assert bold < average < flat == pytest.approx(1.0, abs=1e-3)
+    assert float(losses.information(visible, visible, visible)) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_sum_of_the_sources_is_complementary_and_one_of_them_is_not():
+    visible, infrared = images()
+    total, one = (
+        float(losses.complementarity(fused, visible, infrared))
+        for fused in (visible + infrared, visible)
+    )
+    assert total == pytest.approx(0.0, abs=1e-5)
+    assert one > 0.3
+
+
+def test_contrast_asks_for_more_than_the_sources_have_and_then_no_more():
+    visible, infrared = images()
+    average = (visible + infrared) / 2.0
+    needs = [
+        float(losses.contrast(0.5 + gain * (average - 0.5), visible, infrared, 1.5))
+        for gain in (1.0, 2.0, 8.0)
+    ]
+    assert needs[0] > needs[1] > needs[2] == 0.0
+
+
+def test_exposure_minds_what_is_nearly_clipped_alone():
+    ramp = jnp.linspace(0.0, 1.0, 64).reshape(1, 8, 8, 1)
+    low, high = losses.EXPOSED
+    assert float(losses.exposure(jnp.clip(ramp, low, high))) == 0.0
+    slope = jax.grad(losses.exposure)(ramp).ravel()
+    assert slope[0] < 0.0 < slope[-1]
+    assert float(jnp.abs(slope[2:-2]).max()) == 0.0
+
+
+@pytest.mark.parametrize("name", ["gradient", "structure", "information"])
 def test_detail_weighs_each_example_of_the_losses_of_detail(name):
     one, two = images(seed=0), images(seed=1)
     batch = [jnp.concatenate(pair) for pair in zip(one, two, strict=True)]
@@ -98,9 +144,29 @@ def square(size=48, top=16, side=12):
 
 
 def test_without_entities_the_target_is_the_brighter_source():
-    visible, infrared = images()
+    visible, infrared = dim_images()
     target = losses.intensity_target(visible, infrared, jnp.zeros((1, 48, 48, 3)), 0.25)
     np.testing.assert_allclose(target, jnp.maximum(visible, infrared), atol=1e-6)
+
+
+def test_two_bright_sources_are_darkened_but_white_stays_white():
+    visible, infrared = (0.6 + 0.4 * image for image in images())
+    nothing = jnp.zeros((1, 48, 48, 3))
+    target = losses.intensity_target(visible, infrared, nothing, 0.25)
+    plain = jnp.maximum(visible, infrared)
+    np.testing.assert_allclose(target, plain**losses.LARGEST_GAMMA, rtol=1e-5)
+    assert float(losses.intensity_target(*jnp.ones((2, 1, 48, 48, 1)), nothing, 0.0).min()) == 1.0
+
+
+def test_the_additive_share_parts_what_both_show_from_what_neither_does():
+    visible, infrared = dim_images()
+    nothing = jnp.zeros((1, 48, 48, 3))
+    maximum, total = (
+        losses.intensity_target(visible, infrared, nothing, 0.0, share) for share in (0.0, 1.0)
+    )
+    smaller = jnp.minimum(jnp.mean(visible), jnp.mean(infrared))
+    np.testing.assert_allclose(total, jnp.clip(visible + infrared - smaller, 0.0, 1.0), atol=1e-5)
+    assert float(jnp.std(total)) > float(jnp.std(maximum))
 
 
 def test_a_guided_thing_that_the_maximum_would_drown_keeps_its_contrast():
@@ -118,7 +184,7 @@ def test_a_guided_thing_that_the_maximum_would_drown_keeps_its_contrast():
 
 
 def test_what_fills_the_picture_keeps_the_plain_target():
-    visible, infrared = images()
+    visible, infrared = dim_images()
     masks = np.zeros((1, 48, 48, 2), np.float32)
     masks[:, :20, :, 0], masks[:, 20:, :, 1] = 1.0, 1.0
     target = losses.intensity_target(visible, infrared, jnp.asarray(masks), 0.5)

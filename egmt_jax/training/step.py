@@ -49,9 +49,10 @@ class Objective:
     """What training aims at; plain numbers, from the config.
 
     Attributes:
-      weights: of each loss term by name: intensity, gradient, structure, classification and
-        localisation.
+      weights: of each loss term by name, see `loss_terms`.
       sharpen: factor on the stronger source gradient in the gradient loss.
+      additive: share of the sources' sum in the target, see `losses.intensity_target`.
+      contrast: gain of the deviation that is asked for, see `losses.contrast`.
       boost: extra contrast of guided entities, see `losses.intensity_target`.
       emphasis: extra weight of their pixels, see `losses.intensity`.
       self_guided: share of examples guided by the classifier's own probabilities.
@@ -74,6 +75,8 @@ class Objective:
     distractors: float
     given: str = "own"
     label_smoothing: float = 0.0
+    additive: float = 0.0
+    contrast: float = 1.0
 
     def __post_init__(self):
         if self.given not in GIVEN:
@@ -240,7 +243,7 @@ def loss_terms(
     masks = losses.guided_masks(
         visual, attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
     )
-    target = losses.intensity_target(visible, infrared, masks, aim.boost)
+    target = losses.intensity_target(visible, infrared, masks, aim.boost, aim.additive)
     coverage = losses.cell_coverage(
         batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], aimed.shape[1]
     )
@@ -248,6 +251,10 @@ def loss_terms(
         "intensity": losses.intensity(fused, target, masks, aim.emphasis),
         "gradient": losses.gradient(fused, visible, infrared, target, aim.sharpen, batch["detail"]),
         "structure": losses.structure(fused, visible, infrared, batch["detail"]),
+        "information": losses.information(fused, visible, infrared, batch["detail"]),
+        "complementarity": losses.complementarity(fused, visible, infrared),
+        "contrast": losses.contrast(fused, visible, infrared, aim.contrast),
+        "exposure": losses.exposure(fused),
         "classification": losses.classification(
             visual.entity_logits,
             batch["labels"],
@@ -257,7 +264,7 @@ def loss_terms(
         ),
         "localisation": losses.localisation(visual.similarity, coverage, batch["masked"]),
     }
-    total = sum(aim.weights[name] * term for name, term in terms.items())
+    total = sum(weight * terms[name] for name, weight in aim.weights.items())
     return total, terms | {"loss": total}
 
 
