@@ -1,7 +1,6 @@
 """docs/ablations.md from the results of benchmarks/ablations.py, whatever of them is there."""
 
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 from ablation_scores import METRICS, SETS
@@ -25,8 +24,8 @@ HEAD = """# Ablations
 
 What each part of the model is worth, at a small scale: {runs} runs of the tiny model, {steps} steps
 on crops of {crop} pixels of the mixture of `configs/all.py`. The variants are those of
-`configs/variants.py`. They are scored on held-out pairs that no run has seen: {pairs}. None of them
-is a standard test pair.
+`configs/variants.py`. They are scored on validation pairs, which no run trains on and none of which
+is a standard test pair: {pairs}.
 
     python benchmarks/ablations.py --workdir=DIR --data_dir=DIR --manual_dir=DIR
 
@@ -35,9 +34,10 @@ is a standard test pair.
 - A difference is variant minus full, per pair with the seeds averaged first. Its 95 % interval
   comes from 2,000 resamples of the pairs; where it holds 0 the page says *{same}*. That interval
   knows nothing of chance in training: the ratio after it is the difference in units of the spread
-  between seeds (of both sides, pooled), and of few seeds a ratio below 2 says little.
+  between seeds (of both sides, pooled), and of few seeds a ratio below 2 says little. Of 27
+  intervals of one comparison one or two leave 0 out by chance; those of 5 pairs are rough.
 - given: the pair's own entities guide; self: the classifier's probabilities; none: no guidance;
-  shuffled: another pair's entities.
+  shuffled: another pair's entities; sentence: the pair's captions as one feature.
 
 ## Reading
 
@@ -64,32 +64,29 @@ def spread(values: np.ndarray) -> float:
 def compare(
     own: np.ndarray,
     full: np.ndarray,
-    digits: int,
-    statistic: Callable[[np.ndarray], float] | None = None,
 ) -> tuple[str, int, str]:
     """A difference to the full model.
 
     Args:
       own: float [images, seeds], of a variant.
       full: float [images, seeds], of the full model on the same images.
-      digits: after the point.
 
     Returns:
       The difference with interval and ratio or `SAME`; its sign, 0 for `SAME`; and the difference
       with the ratio alone.
     """
     means = own.mean(axis=1) - full.mean(axis=1)
-    return _describe(means.mean(), bootstrap(means), own.mean(axis=0), full.mean(axis=0), digits)
+    return _describe(means.mean(), bootstrap(means), own.mean(axis=0), full.mean(axis=0))
 
 
-def _describe(difference, interval, own_seeds, full_seeds, digits) -> tuple[str, int, str]:
+def _describe(difference, interval, own_seeds, full_seeds) -> tuple[str, int, str]:
     low, high = interval
     if low <= 0.0 <= high:
         return SAME, 0, SAME
     pooled = float(np.sqrt((spread(own_seeds) ** 2 + spread(full_seeds) ** 2) / 2))
     ratio = f", {abs(difference) / pooled:.1f} spreads" if pooled > 0 else ""
-    number = f"{difference:+.{digits}f}"
-    text = f"{number} [{low:+.{digits}f}, {high:+.{digits}f}]{ratio}"
+    number = f"{difference:+.2g}"
+    text = f"{number} [{low:+.2g}, {high:+.2g}]{ratio}"
     return text, 1 if difference > 0 else -1, f"{number}{ratio}"
 
 
@@ -159,7 +156,7 @@ def differences_page(runs: Runs) -> str:
             for name in SETS:
                 own = picture_scores(runs, variant, way, name, metric)
                 full = picture_scores(runs, FULL, against, name, metric)
-                text, sign, short = compare(own, full, DIGITS[metric])
+                text, sign, short = compare(own, full)
                 row.append(text)
                 listed[sign].append(f"{metric} on {name} {short}" if sign else metric)
             rows.append(row)
@@ -199,9 +196,11 @@ def gains(run: dict, picks: np.ndarray) -> np.ndarray:
         rank[best_first] = np.arange(len(labels))
         prevalence = labels[picks].mean(axis=1)
         found = precision(labels[best_first][np.sort(rank[picks], axis=1)])
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):  # all or none of a few resampled
             rows.append((found - prevalence) / (1.0 - prevalence))
-    return np.nanmean(rows, axis=0)
+    known = np.isfinite(rows)
+    total, count = np.where(known, rows, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def classifier_page(runs: Runs) -> str:
@@ -220,7 +219,7 @@ def classifier_page(runs: Runs) -> str:
         if variant != FULL and FULL in runs:
             interval = np.nanpercentile(resampled[variant] - resampled[FULL], [2.5, 97.5])
             difference = values.mean() - exact[FULL].mean()
-            row.append(_describe(difference, interval, values, exact[FULL], 3)[0])
+            row.append(_describe(difference, interval, values, exact[FULL])[0])
         else:
             row.append("")
         rows.append(row)
@@ -240,8 +239,8 @@ def classifier_page(runs: Runs) -> str:
             "## Entities\n",
             f"Classification of {count} pairs of msrs/small, split classification_validation,",
             f"128 x 96 pixels, over the {len(entities)} entities with 5 positives or more and a",
-            "prevalence p below one half. Gain: the mean of (AP - p) / (1 - p), 0 for chance, 1 for",
-            "a perfect ranking. The variant without classification is not taught to classify.\n",
+            "prevalence p below one half. Gain: the mean of (AP - p) / (1 - p), 0 for chance, 1",
+            "for a perfect ranking. The variant without classification is not taught it.\n",
             markdown_table(header, rows) + "\n",
             "<details><summary>Average precision by entity, mean over seeds</summary>\n",
             markdown_table(["entity", "prevalence", *runs], by_entity) + "\n",

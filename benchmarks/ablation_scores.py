@@ -3,8 +3,8 @@
     python benchmarks/ablation_scores.py --workdir=RUN --out=FILE --data_dir=DIR --manual_dir=DIR
 
 - pictures: metrics per pair of roadscene, tno and msrs/full, split validation, under each guidance
-  that the run was trained for: given (the pair's entities), self (the classifier's), none, or
-  shuffled (another pair's);
+  that the run was trained for: given (the pair's entities), self (the classifier's), none,
+  shuffled (another pair's), or sentence (the pair's captions);
 - classifier: average precision and prevalence of each entity on msrs/small,
   split classification_validation;
 - steering on made-up scenes, whose masks are known: contrast of an entity when it is named, and
@@ -46,23 +46,30 @@ def guidances(config) -> tuple[str, ...]:
         return ("none",)
     if config.guidance.given == "shuffled":
         return ("shuffled",)
+    if config.guidance.given == "sentence":
+        return ("sentence",)
     if config.guidance.self_guided == 0.0:
         return ("given",)
     return ("given", "self", "none")
 
 
-def guide(pairs: list[Pair], way: str):
-    """Pairs, each with the entities that the `Fuser` takes for a way of guidance."""
+def guide(pairs: list[Pair], way: str, sentences: dict[str, np.ndarray] | None = None) -> list:
+    """Pairs, each with the entities that the `Fuser` takes for a way of guidance.
+
+    `sentences`: features by caption, for "sentence".
+    """
     if way == "none":
         return [(pair, ()) for pair in pairs]
+    if way == "sentence":
+        return list(guided(pairs, way, sentences))
     return list(guided(pairs, {"given": "own", "self": "probabilities"}.get(way, way)))
 
 
-def score_pictures(fuser: Fuser, pairs: list[Pair], way: str) -> dict[str, dict[str, float]]:
-    """The metrics of the saved 8-bit picture of each pair, by id."""
+def score_pictures(fuser: Fuser, guided_pairs: list) -> dict[str, dict[str, float]]:
+    """The metrics of the saved 8-bit picture of each pair, by id; pairs as from `guide`."""
 
     def triples():
-        for pair, entities in tqdm(guide(pairs, way), f"Fusing, {way}", unit="pair", leave=False):
+        for pair, entities in tqdm(guided_pairs, "Fusing", unit="pair", leave=False):
             fused = to_uint8(fuser(pair.luma, pair.infrared, entities).fused)
             yield pair.id, fused, pair.luma, pair.infrared[..., 0]
 
@@ -123,6 +130,14 @@ def steer_real(fuser: Fuser, pairs: list[Pair], seed: int = 0) -> list[dict]:
     return rows
 
 
+def read_sentences(pairs: list[Pair], config, workdir: str) -> dict[str, np.ndarray]:
+    """Features of the captions of pairs, embedded where the run's own file lacks them."""
+    from egmt_jax.entities.sentences import SENTENCES, caption_features
+
+    captions = [pair.caption for pair in pairs]
+    return caption_features(captions, config.text_features, pathlib.Path(workdir) / SENTENCES)
+
+
 def score_run(workdir: str, data_dir: str | None, manual_dir: str | None) -> dict:
     """Everything that the report needs to know of one run."""
     from egmt_jax.training.checkpoints import load_model
@@ -135,8 +150,9 @@ def score_run(workdir: str, data_dir: str | None, manual_dir: str | None) -> dic
     for name in SETS:
         pairs = held_out(name, "validation", data_dir, manual_dir)
         real += pairs
+        sentences = read_sentences(pairs, config, workdir) if "sentence" in ways else None
         for way in ways:
-            pictures[way][name] = score_pictures(fuser, pairs, way)
+            pictures[way][name] = score_pictures(fuser, guide(pairs, way, sentences))
     classified = held_out(*CLASSIFIED, data_dir, manual_dir)
     scenes = held_out("entity_scenes/default", "test", data_dir, manual_dir, SCENES)
     looks = config.model.entity_level == "attention"

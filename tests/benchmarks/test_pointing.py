@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from pointing import point, summarise
+
+from egmt_jax.data.pipeline import Pair
+from egmt_jax.entities import load_vocabulary
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.testing import made_up_pair, text_features, tiny_model
+
+
+def scenes(count=3):
+    """The left tenth is a car, the rest sky."""
+    found = []
+    for k in range(count):
+        visible, infrared = made_up_pair(40, 60, seed=k)
+        masks = np.zeros((2, 40, 60), np.uint8)
+        masks[0, :, :6], masks[1, :, 6:] = 255, 255
+        found.append(Pair(str(k), visible, infrared, ("car", "sky"), masks))
+    return found
+
+
+def test_what_points_into_the_mask_is_found_and_the_area_is_chance():
+    class AlwaysLeft:
+        def __call__(self, visible, infrared, entities):
+            return self
+
+        def attention(self, entity):
+            return np.linspace(1.0, 0.0, 60, dtype=np.float32) * np.ones((40, 1), np.float32)
+
+    rows = point(AlwaysLeft(), scenes())
+    car, sky = (
+        summarise([row for row in rows if row["entity"] == name]) for name in ("car", "sky")
+    )
+    assert (car["found"], car["count"], car["middle"]) == (1.0, 3, 0.0)
+    assert car["chance"] == pytest.approx(0.1)
+    assert (sky["found"], sky["middle"]) == (0.0, 1.0)
+    both = summarise(rows)
+    assert both["low"] <= both["found"] == 0.5 <= both["high"]
+
+
+def test_a_model_points_for_every_entity_and_one_without_attention_for_none():
+    names = load_vocabulary().names
+    features = text_features(len(names))
+    assert len(point(Fuser(tiny_model(features), names), scenes())) == 6
+    blind = Fuser(tiny_model(features, entity_level="none"), names)
+    assert point(blind, scenes()) == []
