@@ -15,7 +15,6 @@ from egmt_jax.inference.fuser import Fuser
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 NAMES = load_vocabulary().names
-SIZES = (47, 61), (300, 421)
 GUIDANCE = {"itself": None, "named": ["car", "person"], "none": []}
 
 ELSEWHERE = """
@@ -36,10 +35,10 @@ from load import load
 
 fuse, names = load()
 results = {}
-for key, (visible, infrared) in ((k, v) for k, v in np.load(pairs).items()):
-    for guide, entities in json.loads(guidance).items():
-        fused, probabilities = fuse(visible, infrared, entities)
-        results[f"{key} {guide} fused"], results[f"{key} {guide} p"] = fused, probabilities
+visible, infrared = np.load(pairs).values()
+for guide, entities in json.loads(guidance).items():
+    fused, probabilities = fuse(visible, infrared, entities)
+    results |= {f"{guide} fused": fused, f"{guide} probabilities": probabilities}
 np.savez(out, **results)
 assert not {"egmt_jax", "flax", "cv2"} & set(sys.modules)
 """
@@ -63,9 +62,9 @@ def pairs(size, batch=2):
     return np.stack([v[..., :1] for v, _ in made]), np.stack([i for _, i in made])
 
 
-def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported, tmp_path):
-    arrays = {f"{size}": np.stack(pairs(size)) / np.float32(255.0) for size in SIZES}
-    np.savez(tmp_path / "pairs.npz", **arrays)
+@pytest.mark.parametrize("size", [(47, 61), (300, 421)])
+def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported, tmp_path, size):
+    np.savez(tmp_path / "pairs.npz", *(images / np.float32(255.0) for images in pairs(size)))
     arguments = exported, tmp_path / "pairs.npz", json.dumps(GUIDANCE), tmp_path / "results.npz"
     subprocess.run(
         [sys.executable, "-IB", "-c", ELSEWHERE, *map(str, arguments)],
@@ -74,21 +73,16 @@ def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported
         check=True,
     )
     results = np.load(tmp_path / "results.npz")
-    for size in SIZES:
-        for guide, entities in GUIDANCE.items():
-            expected = fuser.batch(*pairs(size), entities)
-            fused = results[f"{size} {guide} fused"]
-            assert fused.shape == (2, *size, 1)
-            for k in range(2):
-                np.testing.assert_allclose(fused[k, ..., 0], expected[k].fused, atol=1e-4)
-                np.testing.assert_allclose(
-                    results[f"{size} {guide} p"][k],
-                    list(expected[k].probabilities.values()),
-                    atol=1e-4,
-                )
-    for size in SIZES:  # so the three were told apart
-        itself, named, none = (results[f"{size} {guide} fused"] for guide in GUIDANCE)
-        assert min(np.abs(a - b).max() for a, b in ((itself, named), (named, none))) > 1e-3
+    for guide, entities in GUIDANCE.items():
+        fused, probabilities = results[f"{guide} fused"], results[f"{guide} probabilities"]
+        assert fused.shape == (2, *size, 1)
+        for k, expected in enumerate(fuser.batch(*pairs(size), entities)):
+            np.testing.assert_allclose(fused[k, ..., 0], expected.fused, atol=1e-4)
+            np.testing.assert_allclose(
+                probabilities[k], [*expected.probabilities.values()], atol=1e-4
+            )
+    itself, named, none = (results[f"{guide} fused"] for guide in GUIDANCE)
+    assert min(np.abs(a - b).max() for a, b in ((itself, named), (named, none))) > 1e-3
 
 
 def test_it_is_lowered_for_cpu_gpu_and_tpu_and_tells_no_folder_of_this_machine(exported):
