@@ -255,14 +255,18 @@ def steering_values(rows: list[dict]) -> dict[str, np.ndarray]:
     return {key: np.asarray([value, (np.sign(value) + 1) / 2]) for key, value in changes.items()}
 
 
-def steering_table(runs: Runs, field: str) -> str:
-    rows = []
+def steering_table(runs: Runs, field: str, paired: bool) -> str:
+    """Change of contrast and share of pairs in which it rises, per variant.
+
+    `paired`: every variant was asked about the same places, so that a difference can be told.
+    """
+    rows, full = [], None
     for variant, seeds in runs.items():
         found = [
             steering_values(seeds[seed][field]) for seed in sorted(seeds) if seeds[seed][field]
         ]
         if not found:
-            rows.append([variant, "0", *["does not apply"] * 4])
+            rows.append([variant, "0", *["does not apply"] * (5 if paired else 4)])
             continue
         keys = sorted(set().union(*found))
         per_pair = np.asarray(
@@ -271,19 +275,21 @@ def steering_table(runs: Runs, field: str) -> str:
         low, high = bootstrap(per_pair[:, 0])
         low_share, high_share = bootstrap(per_pair[:, 1])
         each = [np.mean(list(values.values()), axis=0) for values in found]
-        rows.append(
-            [
-                variant,
-                str(len(keys)),
-                f"{per_pair[:, 0].mean():.2f} [{low:.2f}, {high:.2f}]",
-                " ".join(f"{change:.2f}" for change, _ in each),
-                f"{100 * per_pair[:, 1].mean():.0f} % [{100 * low_share:.0f}, "
-                f"{100 * high_share:.0f}]",
-                " ".join(f"{100 * share:.0f}" for _, share in each),
-            ]
-        )
+        row = [
+            variant,
+            str(len(keys)),
+            f"{per_pair[:, 0].mean():.2f} [{low:.2f}, {high:.2f}]",
+            " ".join(f"{change:.2f}" for change, _ in each),
+            f"{100 * per_pair[:, 1].mean():.0f} % [{100 * low_share:.0f}, {100 * high_share:.0f}]",
+            " ".join(f"{100 * share:.0f}" for _, share in each),
+        ]
+        if paired:
+            changes = np.asarray([[values[key][0] for values in found] for key in keys])
+            full = changes if variant == FULL else full
+            row.append("" if full is None or variant == FULL else compare(changes, full)[0])
+        rows.append(row)
     header = ["variant", "pairs", "change, grey levels", "each seed", "rises", "each seed, %"]
-    return markdown_table(header, rows)
+    return markdown_table(header + ["change against full"] * paired, rows)
 
 
 def steering_page(runs: Runs) -> str:
@@ -295,12 +301,12 @@ def steering_page(runs: Runs) -> str:
             "pairs in which it rises, where no change counts as half. Chance: 0 grey levels, 50 %.",
             "In brackets 95 % intervals over pairs, seeds averaged.\n",
             "### Made-up scenes, in the entity's mask\n",
-            steering_table(runs, "steering") + "\n",
+            steering_table(runs, "steering", paired=True) + "\n",
             "### Real pairs, where the model's own attention exceeds half its maximum\n",
             "Weaker evidence: masks are not known here, so the place is the one the model looks at",
             "for that entity, right or wrong. Pairs in which that place is larger than 30 % of the",
             "picture for every entity are left out, so the pairs differ from variant to variant.\n",
-            steering_table(runs, "steering_real") + "\n",
+            steering_table(runs, "steering_real", paired=False) + "\n",
         ]
     )
 

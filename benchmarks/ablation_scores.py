@@ -26,6 +26,7 @@ from tqdm import tqdm
 from egmt_jax import metrics
 from egmt_jax.data.images import to_uint8
 from egmt_jax.data.pipeline import Pair
+from egmt_jax.entities.sentences import SENTENCES, caption_features
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.inference.steering import contrast, steering
@@ -132,8 +133,6 @@ def steer_real(fuser: Fuser, pairs: list[Pair], seed: int = 0) -> list[dict]:
 
 def read_sentences(pairs: list[Pair], config, workdir: str) -> dict[str, np.ndarray]:
     """Features of the captions of pairs, embedded where the run's own file lacks them."""
-    from egmt_jax.entities.sentences import SENTENCES, caption_features
-
     captions = [pair.caption for pair in pairs]
     return caption_features(captions, config.text_features, pathlib.Path(workdir) / SENTENCES)
 

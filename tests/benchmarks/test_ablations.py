@@ -92,7 +92,7 @@ def test_the_page_counts_no_change_of_contrast_as_half(results, tmp_path):
         for line in (tmp_path / "page.md").read_text().splitlines()
         if "grey levels" not in line
     ]
-    assert "| full | 3 | 0.00 [0.00, 0.00] | 0.00 0.00 | 50 % [50, 50] | 50 50 |" in rows
+    assert "| full | 3 | 0.00 [0.00, 0.00] | 0.00 0.00 | 50 % [50, 50] | 50 50 |  |" in rows
     assert any(line.startswith("| average_attention | 3 | 25.50") for line in rows)
 
 
