@@ -32,13 +32,14 @@ test-all: setup  ## the slow tests as well
 # Extras in an environment of their own: TensorFlow and PyTorch are large, and nothing else may need them.
 $(EXTRAS)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EXTRAS)
-	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,annotate,tf]'
+	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,annotate,tf,app,browser,notebook]'
 	@touch $@
 
-test-extras: $(EXTRAS)/.installed  ## tests that need TensorFlow, or PyTorch and transformers
+test-extras: $(EXTRAS)/.installed  ## tests that need TensorFlow, PyTorch, gradio and a browser, or Jupyter
 	$(EXTRAS)/bin/python -m pytest -m tf tests/tfds_builders
 	$(EXTRAS)/bin/python -m pytest tests/entities
 	$(EXTRAS)/bin/python -m pytest tests/inference/test_fuser.py -k open_vocabulary
+	$(EXTRAS)/bin/python -m pytest tests/test_page_in_browser.py tests/notebooks
 
 lint: setup  ## check format and lint
 	$(BIN)/ruff format --check .

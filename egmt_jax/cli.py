@@ -13,6 +13,7 @@ COMMANDS = {
     "metrics": "score fused pictures against their sources, and compare methods",
     "extract": "entities of captions, by the lexicon",
     "annotate": "caption a folder of pairs and find the entities, with vision-language models",
+    "app": "fuse pictures on a page in the browser",
     "export-model": "write the model as StableHLO that runs with jax alone",
 }
 

@@ -36,12 +36,12 @@ class Example(NamedTuple):
     """A made-up pair.
 
     Attributes:
-      caption: what it shows.
+      time: "day", "dusk" or "night".
       visible: PNG file.
       infrared: PNG file.
     """
 
-    caption: str
+    time: str
     visible: pathlib.Path
     infrared: pathlib.Path
 
@@ -56,7 +56,7 @@ class Result:
       picture: uint8 RGB [H, W, 3], the fused picture.
       fused: tells probabilities and attention.
       scores: metric with an arrow towards better, value of the fused picture, value of the plain
-        average of the sources; empty for pictures of less than 17 pixels.
+        average of the sources, three decimals; empty for pictures of less than 17 pixels.
       warnings: what is suspicious about the pair.
     """
 
@@ -76,7 +76,7 @@ def write_examples(folder: str | os.PathLike) -> list[Example]:
     for number, (time, required) in enumerate(EXAMPLES):
         scene = render_scene(np.random.default_rng(number), *EXAMPLE_SIZE, time, required)
         example = Example(
-            f"{time}: {', '.join(scene.entities)}",
+            time,
             pathlib.Path(folder, f"{number}-visible.png"),
             pathlib.Path(folder, f"{number}-infrared.png"),
         )
@@ -147,7 +147,8 @@ def _scores(
     own, plain = score_pairs(triples, progress=False)
     arrows = {"higher": "↑", "lower": "↓"}
     return [
-        (f"{name} {arrows[better]}", own[name], plain[name]) for name, better in METRICS.items()
+        (f"{name} {arrows[better]}", round(own[name], 3), round(plain[name], 3))
+        for name, better in METRICS.items()
     ]
 
 

@@ -54,7 +54,7 @@ def test_the_scores_are_those_of_the_metrics_beside_the_average_of_the_sources(f
     fused = np.rint(255 * result.fused.fused).astype(np.uint8)
     (row,) = score_pairs([("", fused, visible, infrared)], progress=False)
     assert [name.split()[0] for name, _, _ in result.scores] == list(METRICS)
-    assert [value for _, value, _ in result.scores] == [row[name] for name in METRICS]
+    assert [value for _, value, _ in result.scores] == [round(row[name], 3) for name in METRICS]
     assert dict((name, plain) for name, _, plain in result.scores)["EN ↑"] > 0
 
 
@@ -148,6 +148,5 @@ def test_examples_are_pairs_that_can_be_fused(fuser, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "EXAMPLE_SIZE", (64, 48))
     monkeypatch.setattr(page, "EXAMPLES", (("day", ("person",)), ("night", ())))
     day, night = page.write_examples(tmp_path)
-    assert "person" in day.caption
-    assert night.caption.startswith("night: ")
+    assert (day.time, night.time) == ("day", "night")
     assert page.fuse_files(fuser, night.visible, night.infrared).picture.shape == (48, 64, 3)
