@@ -23,6 +23,8 @@ SWEEP_SECONDS, KEPT_SECONDS = 600, 7200
 # System fonts: others would be fetched.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
+CSS = "#attention img { width: 100%; }"  # small pictures as large as the sliders show them
+
 INTRODUCTION = """# Fuse a visible and an infrared picture
 Give a registered pair, or pick an example. The model looks for things in it by itself; choose
 others, and they guide the fusion instead."""
@@ -58,7 +60,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
 
     def shown(result: pages.Result) -> dict:
         fused, looked_at = result.fused, pages.looked_at(result.fused)
-        first = looked_at[0] if looked_at else None
+        first = looked_at[0][1] if looked_at else None
         return {
             notes: "\n\n".join(f"**Note:** {html.escape(each)}" for each in result.warnings),
             fusion: fused,
@@ -212,6 +214,7 @@ def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
                 server_name=host,
                 server_port=port,
                 theme=THEME,
+                css=CSS,
                 share=False,
                 inbrowser=False,
                 inline=False,

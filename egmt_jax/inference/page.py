@@ -13,7 +13,7 @@ from egmt_jax.data.thermal import infrared_to_unit
 from egmt_jax.errors import UserError
 from egmt_jax.inference.files import Job, read_pair
 from egmt_jax.inference.fuser import MOST_ENTITIES, Fused, Fuser
-from egmt_jax.inference.overlay import attention_overlay
+from egmt_jax.inference.overlay import LABEL, attention_overlay
 from egmt_jax.metrics import METRICS, score_pairs
 from egmt_jax.metrics.scoring import SMALLEST_SIDE
 
@@ -170,12 +170,17 @@ def first_choice(fused: Fused | None) -> list[str]:
     return list(fused.predicted[:MOST_ENTITIES]) if fused else []
 
 
-def looked_at(fused: Fused) -> list[str]:
-    """The entities whose attention can be drawn, the strongest first."""
-    order = np.argsort(-fused.grid.max(axis=(0, 1))) if fused.guides else []
-    return [fused.guides[k] for k in order]
+def looked_at(fused: Fused) -> list[tuple[str, str]]:
+    """The entities whose attention can be drawn, the strongest first: (text, name)."""
+    if not fused.guides:
+        return []
+    peaks = fused.grid.max(axis=(0, 1))
+    return [
+        (f"{fused.guides[k]} (up to {peaks[k]:.2f})", fused.guides[k]) for k in np.argsort(-peaks)
+    ]
 
 
 def attention_picture(fused: Fused, entity: str | None) -> np.ndarray | None:
     """The attention of an entity drawn over the picture, uint8 RGB; None where nothing guided."""
-    return attention_overlay(fused, [entity]) if entity in fused.guides else None
+    # Its label, below, is cut: the list of entities tells the same.
+    return attention_overlay(fused, [entity])[:-LABEL] if entity in fused.guides else None
