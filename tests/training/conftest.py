@@ -80,7 +80,7 @@ def launch(scenes_dir, compiled):
 def finish():
     """Waits for a process: its exit code and all it printed."""
 
-    def wait(process, seconds=240):
+    def wait(process, seconds=900):
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output
 

@@ -109,7 +109,7 @@ def test_a_full_disk_is_told_and_leaves_older_checkpoints_whole(launch, finish, 
         code, output = finish(launch(tmp_path / "straight", *arguments))
         assert_same(saved(tmp_path / "straight"), saved(disk / "run"))
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def assert_same(one, two):
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
-def wait_for_step(process, workdir, step, seconds=120):
+def wait_for_step(process, workdir, step, seconds=600):
     """Returns when the run has logged a step."""
     end = time.monotonic() + seconds
     while not any(row["step"] >= step for row in read_history(pathlib.Path(workdir))):
