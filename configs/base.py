@@ -15,6 +15,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config = ConfigDict(
         {
             "seed": 0,
+            # Workdir of a run whose newest parameters a new run begins with, or "released" for the
+            # weights that come with the package; random ones if empty.
+            "start_from": "",
             "data": {
                 "name": "entity_scenes/default",
                 # Where prepared data sets live; TFDS's default if empty.
@@ -62,11 +65,11 @@ def get_config(variant: str = "") -> ConfigDict:
                 "given": "own",
                 "boost": 0.25,
                 "emphasis": 4.0,
-                "sharpen": 1.7,
+                "sharpen": 1.5,
                 # Share of the sources' sum in the intensity target; the rest is their maximum.
-                "additive": 0.4,
+                "additive": 0.3,
                 # Deviation that is asked for, relative to that of the sources.
-                "contrast": 1.5,
+                "contrast": 1.35,
                 "self_guided": 0.3,
                 "unguided": 0.15,
                 "keep": 0.5,
@@ -74,10 +77,10 @@ def get_config(variant: str = "") -> ConfigDict:
             },
             "loss": {
                 "intensity": 5.0,
-                "gradient": 10.0,
-                "structure": 0.7,
-                "information": 2.0,
-                "complementarity": 0.75,
+                "gradient": 8.0,
+                "structure": 1.0,
+                "information": 2.25,
+                "complementarity": 1.0,
                 "contrast": 8.0,
                 "exposure": 200.0,
                 "classification": 1.0,

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from egmt_jax.errors import UserError
 from egmt_jax.models import EGMT
+from egmt_jax.pretrained import load_packed
 from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
 
@@ -37,6 +38,8 @@ SAME = (
     "optimizer.clip",
 )
 """Fields of the config that a resumed run must share with the one it goes on from."""
+
+RELEASED = "released"
 
 
 def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
@@ -340,6 +343,27 @@ def load_model(
                 raise UserError(failure) from error
             logging.warning("%s; the one before it is used", failure)
     raise AssertionError("not reached")
+
+
+def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a new run begins with in place of random ones.
+
+    Args:
+      start_from: workdir of a run, for its newest checkpoint, or "released", the weights that come
+        with the package.
+      params: of the new run; gives names and shapes.
+
+    Raises:
+      UserError: nothing can be read there, or the model has another size.
+    """
+    model = load_packed().model if start_from == RELEASED else load_model(start_from)[0]
+    found = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    if jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, params):
+        raise UserError(
+            f"start_from={start_from}: its model has another size than the config's `model` part "
+            "says; give that the same values"
+        )
+    return found
 
 
 def _model_of(path: pathlib.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import pathlib
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.entities.sentences import SENTENCES, caption_features, check_encoder
 from egmt_jax.errors import UserError
-from egmt_jax.training.checkpoints import Checkpoints, build_model
+from egmt_jax.training.checkpoints import Checkpoints, build_model, starting_params
 from egmt_jax.training.logs import Profile, RunLog
 from egmt_jax.training.processes import (
     StopSignal,
@@ -200,6 +201,9 @@ def _train(config, folder, draw, evaluate):
         state, seen = checkpoints.restore(state)
         _tell(f"resuming {folder} from step {first}")
     else:
+        if config.start_from:
+            params = starting_params(config.start_from, state.params)
+            state = begin_with(params, state)
         _tell(parameter_overview.get_parameter_overview(state.params, include_stats=False))
     batches = pipeline.training_batches(
         parts, config.data.batch_size, config.seed, config.data.workers, seen, data_share(mesh)
@@ -264,6 +268,13 @@ def _train(config, folder, draw, evaluate):
         terms = ", ".join(f"{name} {value:.6f}" for name, value in scalars.items())
         _tell(f"step {number}: {terms}")
     return scalars
+
+
+def begin_with(params: dict[str, Any], state: TrainState) -> TrainState:
+    """A state before the first step with other parameters, on the devices where they were."""
+    placed = put(params, jax.tree.map(lambda leaf: leaf.sharding, state.params))
+    ema = None if state.ema is None else jax.tree.map(jnp.copy, placed)
+    return dataclasses.replace(state, params=placed, ema=ema)
 
 
 def _embed_captions(config, mixture, folder) -> dict[str, np.ndarray]:

@@ -277,3 +277,18 @@ def test_weights_of_positive_labels_follow_the_tail_up_to_a_bound():
     labels[:20, 1] = 1.0
     labels[:1, 2] = 1.0
     np.testing.assert_allclose(positive_weights(labels), [1.0, 2.0, 5.0])
+
+
+def test_a_run_can_begin_with_the_parameters_of_another(config, tmp_path):
+    train(config, tmp_path / "one")
+    config.start_from = str(tmp_path / "one")
+    config.optimizer.learning_rate = 0.0
+    config.seed = 1
+    train(config, tmp_path / "two")
+    assert_same(saved(tmp_path / "two")["params"], saved(tmp_path / "one")["params"])
+    config.model.width = 16
+    with pytest.raises(UserError, match="another size than the config"):
+        train(config, tmp_path / "three")
+    config.start_from = "released"
+    with pytest.raises(UserError, match="start_from=released: its model has another size"):
+        train(config, tmp_path / "four")

@@ -1,0 +1,133 @@
+"""The released weights; `model_card.md` beside them tells what they were trained on and reach.
+
+    python -m egmt_jax.pretrained runs/all --out egmt_jax/pretrained
+
+packs the newest checkpoint of a training run in the same way.
+"""
+
+import hashlib
+import io
+import json
+import os
+import pathlib
+import typing
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from egmt_jax.data.images import write_atomically
+from egmt_jax.errors import UserError
+from egmt_jax.models import EGMT
+
+if typing.TYPE_CHECKING:
+    from egmt_jax.inference.fuser import Fuser
+
+FOLDER = pathlib.Path(__file__).parent
+WEIGHTS, SETTINGS = "weights.npz", "settings.json"
+
+
+class Packed(typing.NamedTuple):
+    """What `load_packed` finds.
+
+    Attributes:
+      model: with its weights.
+      vocabulary: names of its entities, in order.
+      text_features: the name of the table that it was trained with.
+    """
+
+    model: EGMT
+    vocabulary: tuple[str, ...]
+    text_features: str
+
+
+def load_pretrained(folder: str | os.PathLike = FOLDER, tile: int | None = None) -> "Fuser":
+    """A `Fuser` with the released weights, or with others that `save_pretrained` packed.
+
+    Needs no network, and neither Orbax nor the code for training.
+
+    Args:
+      folder: holds `weights.npz` and `settings.json`.
+      tile: see `Fuser`, whose default is taken.
+
+    Raises:
+      UserError: a file is missing, or the weights are not those that the settings tell of.
+    """
+    from egmt_jax.inference.fuser import TILE, Fuser  # training, which starts here too, does not
+
+    return Fuser(*load_packed(folder), TILE if tile is None else tile)
+
+
+def load_packed(folder: str | os.PathLike = FOLDER) -> Packed:
+    """The model that a folder holds.
+
+    Args:
+      folder: see `load_pretrained`.
+
+    Raises:
+      UserError: as there.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        settings = json.loads((folder / SETTINGS).read_text())
+        packed = (folder / WEIGHTS).read_bytes()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: no weights to load ({error}); install the package again") from (
+            error
+        )
+    if hashlib.sha256(packed).hexdigest() != settings["sha256"]:
+        raise UserError(
+            f"{folder / WEIGHTS}: damaged, its SHA-256 is not the one in {SETTINGS}; install the "
+            "package again"
+        )
+    with np.load(io.BytesIO(packed)) as arrays:
+        read = dict(arrays)
+    entities, dimension = len(settings["vocabulary"]), settings["text_dimension"]
+    model = nnx.eval_shape(
+        lambda: EGMT(
+            np.zeros((entities, dimension), np.float32),
+            **settings["model"],
+            rngs=nnx.Rngs(0),
+        )
+    )
+    graphdef, state = nnx.split(model)
+    template = nnx.to_pure_dict(state)
+    paths, structure = jax.tree_util.tree_flatten_with_path(template)
+    leaves = [jnp.asarray(read[_name(path)]) for path, _ in paths]
+    model = nnx.merge(graphdef, jax.tree.unflatten(structure, leaves))
+    return Packed(model, tuple(settings["vocabulary"]), settings["text_features"])
+
+
+def save_pretrained(workdir: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Packs the newest checkpoint of a training run as `load_pretrained` reads it.
+
+    Args:
+      workdir: of the run.
+      folder: gets `weights.npz` (float32) and `settings.json`.
+
+    Raises:
+      UserError: no checkpoint, or the folder cannot be written.
+    """
+    from egmt_jax.training.checkpoints import load_model  # Orbax is slow to import
+
+    model, vocabulary, config = load_model(workdir)
+    state = nnx.to_pure_dict(nnx.state(model))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    packed = io.BytesIO()
+    np.savez(packed, **{_name(path): np.asarray(leaf) for path, leaf in leaves})
+    settings = {
+        "model": {k: v for k, v in config.model.to_dict().items() if k != "dtype"},
+        "text_features": config.text_features,
+        "text_dimension": int(model.text_features[...].shape[1]),
+        "vocabulary": list(vocabulary),
+        "sha256": hashlib.sha256(packed.getvalue()).hexdigest(),
+    }
+    folder = pathlib.Path(folder)
+    write_atomically(folder / WEIGHTS, packed.getvalue())
+    write_atomically(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
+
+
+def _name(path: tuple) -> str:
+    """Of a leaf in the archive: the keys that lead to it, joined by slashes."""
+    return "/".join(str(key.key) for key in path)

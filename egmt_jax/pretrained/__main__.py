@@ -1,0 +1,20 @@
+"""`python -m egmt_jax.pretrained`: packs a run as `load_pretrained` reads it."""
+
+import argparse
+import sys
+
+from egmt_jax.errors import UserError
+from egmt_jax.pretrained import save_pretrained
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m egmt_jax.pretrained",
+        description="Packs the newest checkpoint of a training run, for egmt_jax.load_pretrained.",
+    )
+    parser.add_argument("workdir", help="of the run")
+    parser.add_argument("--out", required=True, help="folder that gets weights and settings")
+    arguments = parser.parse_args()
+    try:
+        save_pretrained(arguments.workdir, arguments.out)
+    except UserError as error:
+        sys.exit(f"egmt_jax.pretrained: {error}")
