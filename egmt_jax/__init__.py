@@ -2,7 +2,7 @@
 
     import egmt_jax
 
-    picture = egmt_jax.fuse(visible, infrared, entities=["person", "car"], workdir="runs/demo")
+    picture = egmt_jax.fuse(visible, infrared, entities=["person", "car"])
 
 Subpackages are imported on demand, so that `import egmt_jax` costs nothing.
 """
@@ -11,10 +11,15 @@ import importlib
 
 __version__ = "0.1.0"
 
-__all__ = ["Fuser", "fuse"]
+_MODULES = {
+    "Fuser": "egmt_jax.inference.fuser",
+    "fuse": "egmt_jax.inference.fuser",
+    "load_pretrained": "egmt_jax.pretrained",
+}
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str):
-    if name in __all__:
-        return getattr(importlib.import_module("egmt_jax.inference.fuser"), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,3 +41,18 @@ def golden_dir() -> pathlib.Path:
 def annotations_dir() -> pathlib.Path:
     """Folder with caption and entity lists; the test is skipped without it."""
     return _directory("EGMT_ANNOTATIONS_DIR")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> pathlib.Path:
+    """Workdir of a run of six steps of a tiny model."""
+    from configs import base
+    from egmt_jax.training.loop import train
+
+    folder = tmp_path_factory.mktemp("run")
+    config = base.get_config()
+    config.data.update(name="entity_scenes/tiny", data_dir=str(folder / "tfds"), crop=32)
+    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
+    config.optimizer.update(steps=6, warmup=2)
+    train(config, folder)
+    return folder

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workdir",
         type=pathlib.Path,
         metavar="RUN",
-        help="workdir of a training run; its newest checkpoint is used",
+        help="workdir of a training run, for its newest checkpoint; default: the released weights",
     )
     parser.epilog = (
         "DIR/README.txt tells what was written. It runs on CPU, GPU (CUDA) and TPU, on pictures "

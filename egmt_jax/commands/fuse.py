@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         type=pathlib.Path,
         metavar="WORKDIR",
-        help="workdir of a training run; its newest checkpoint is used",
+        help="workdir of a training run, for its newest checkpoint; default: the released weights",
     )
     guidance = parser.add_mutually_exclusive_group()
     guidance.add_argument(

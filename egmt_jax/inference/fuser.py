@@ -384,7 +384,8 @@ def fuse(
         [H, W, 4].
       infrared: likewise, the same size.
       entities: names of those that guide; None: the classifier's own; empty: no guidance.
-      workdir: of a training run; its newest checkpoint is used, and kept for the next call.
+      workdir: of a training run, whose newest checkpoint is used; None: the released weights.
+        Either is kept for the next call.
       infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
       black_hot: warm is dark in the infrared image.
 
@@ -392,7 +393,7 @@ def fuse(
       The dtype of `visible`: [H, W, 3] RGB where that has colour, otherwise its shape.
 
     Raises:
-      UserError: see `Fuser`; or no workdir.
+      UserError: see `Fuser`.
     """
     fused = load_fuser(workdir)(
         visible, infrared, entities, infrared_range=infrared_range, black_hot=black_hot
@@ -401,23 +402,24 @@ def fuse(
 
 
 def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
-    """The `Fuser` of a workdir's newest checkpoint; the last one is kept.
+    """The `Fuser` of a workdir's newest checkpoint, or of the released weights; the last is kept.
 
     Raises:
-      UserError: no workdir, or no checkpoint in it.
+      UserError: no checkpoint in the workdir.
     """
     if workdir is None:
-        raise UserError(
-            "no weights come with this version: name the workdir of a training run "
-            "(workdir=, or --checkpoint)"
-        )
+        return _load(None, 0)
     checkpoints = pathlib.Path(workdir).absolute() / "checkpoints"
     return _load(workdir, checkpoints.stat().st_mtime_ns if checkpoints.is_dir() else 0)
 
 
 @functools.lru_cache(maxsize=1)
-def _load(workdir: str | os.PathLike, changed: int) -> Fuser:
+def _load(workdir: str | os.PathLike | None, changed: int) -> Fuser:
     """`changed` tells a workdir that has been trained further from what it was."""
+    if workdir is None:
+        from egmt_jax.pretrained import load_pretrained  # which builds on this module
+
+        return load_pretrained()
     return Fuser.load(workdir)
 
 

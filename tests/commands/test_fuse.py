@@ -7,22 +7,9 @@ import numpy as np
 import pytest
 
 import egmt_jax
-from configs import base
 from egmt_jax.cli import main
 from egmt_jax.data import images
 from egmt_jax.testing import made_up_pair
-from egmt_jax.training.loop import train
-
-
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    config = base.get_config()
-    config.data.update(name="entity_scenes/tiny", data_dir=str(folder / "tfds"), crop=32)
-    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
-    config.optimizer.update(steps=6, warmup=2)
-    train(config, folder)
-    return folder
 
 
 @pytest.fixture
@@ -34,47 +21,47 @@ def pairs(tmp_path):
     return tmp_path
 
 
-def fuse(workdir, visible, infrared, out, *more):
-    arguments = ["fuse", str(visible), str(infrared), "-o", str(out), "--checkpoint", str(workdir)]
+def fuse(trained, visible, infrared, out, *more):
+    arguments = ["fuse", str(visible), str(infrared), "-o", str(out), "--checkpoint", str(trained)]
     return main([*arguments, *more])
 
 
-def test_two_files_become_a_picture_in_colour_or_grey(workdir, pairs):
+def test_two_files_become_a_picture_in_colour_or_grey(trained, pairs):
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
-    assert fuse(workdir, *files, pairs / "color.png") == 0
-    assert fuse(workdir, *files, pairs / "grey.png", "--grey") == 0
+    assert fuse(trained, *files, pairs / "color.png") == 0
+    assert fuse(trained, *files, pairs / "grey.png", "--grey") == 0
     color, grey = (images.read_image(pairs / f"{name}.png") for name in ("color", "grey"))
     assert color.shape == (40, 48, 3)
     assert grey.shape == (40, 48, 1)
     assert np.abs(images.to_grey(color).astype(int) - grey[..., 0]).mean() < 4
 
 
-def test_two_folders_become_a_folder_matched_by_stem(workdir, pairs, capsys):
-    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 0
+def test_two_folders_become_a_folder_matched_by_stem(trained, pairs, capsys):
+    assert fuse(trained, pairs / "vi", pairs / "ir", pairs / "out") == 0
     assert sorted(path.name for path in (pairs / "out").iterdir()) == ["0.png", "1.png"]
     assert images.read_image(pairs / "out" / "1.png").shape == (33, 60, 3)
     assert "2 of 2 pairs fused" in capsys.readouterr().out
 
 
-def test_guidance_is_given_by_name_or_switched_off(workdir, pairs):
+def test_guidance_is_given_by_name_or_switched_off(trained, pairs):
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
-    assert fuse(workdir, *files, pairs / "a.png", "--entities", "person,cars") == 0
-    assert fuse(workdir, *files, pairs / "b.png", "--no-entities") == 0
+    assert fuse(trained, *files, pairs / "a.png", "--entities", "person,cars") == 0
+    assert fuse(trained, *files, pairs / "b.png", "--no-entities") == 0
     for name in ("a", "b"):  # tests of Fuser show that the pictures differ
         assert images.read_image(pairs / f"{name}.png").shape == (40, 48, 3)
 
 
-def test_a_broken_pair_is_reported_and_does_not_stop_the_rest(workdir, pairs, capsys):
+def test_a_broken_pair_is_reported_and_does_not_stop_the_rest(trained, pairs, capsys):
     (pairs / "ir" / "0.png").write_bytes(b"")
-    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
+    assert fuse(trained, pairs / "vi", pairs / "ir", pairs / "out") == 1
     assert [path.name for path in (pairs / "out").iterdir()] == ["1.png"]
     told = capsys.readouterr()
     assert "0.png: not a readable image" in told.err
     assert "1 of 2 pairs fused" in told.out
 
 
-def test_sizes_that_differ_are_reported_with_both_names(workdir, pairs, capsys):
-    assert fuse(workdir, pairs / "vi" / "0.png", pairs / "ir" / "1.png", pairs / "o.png") == 1
+def test_sizes_that_differ_are_reported_with_both_names(trained, pairs, capsys):
+    assert fuse(trained, pairs / "vi" / "0.png", pairs / "ir" / "1.png", pairs / "o.png") == 1
     assert "0.png has 48 x 40 pixels" in capsys.readouterr().err
     assert not (pairs / "o.png").exists()
 
@@ -103,18 +90,18 @@ def test_sizes_that_differ_are_reported_with_both_names(workdir, pairs, capsys):
     ],
 )
 def test_what_cannot_work_is_one_line(
-    workdir, pairs, capsys, visible, infrared, out, more, message
+    trained, pairs, capsys, visible, infrared, out, more, message
 ):
     (pairs / "loop.png").symlink_to(pairs / "loop.png")
-    assert fuse(workdir, pairs / visible, pairs / infrared, pairs / out, *more) == 1
+    assert fuse(trained, pairs / visible, pairs / infrared, pairs / out, *more) == 1
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
 
 
-def test_a_missing_counterpart_is_named_before_any_work(workdir, pairs, capsys):
+def test_a_missing_counterpart_is_named_before_any_work(trained, pairs, capsys):
     (pairs / "ir" / "1.png").unlink()
-    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
+    assert fuse(trained, pairs / "vi", pairs / "ir", pairs / "out") == 1
     assert "lacks 1" in capsys.readouterr().err
     assert not (pairs / "out").exists()
 
@@ -125,11 +112,11 @@ def test_a_folder_without_a_checkpoint_is_told(pairs, capsys):
     assert "no checkpoint in it" in capsys.readouterr().err
 
 
-def test_a_checkpoint_of_another_model_is_told(workdir, pairs, capsys, tmp_path):
+def test_a_checkpoint_of_another_model_is_told(trained, pairs, capsys, tmp_path):
     import json
     import shutil
 
-    shutil.copytree(workdir / "checkpoints" / "6", tmp_path / "other" / "checkpoints" / "6")
+    shutil.copytree(trained / "checkpoints" / "6", tmp_path / "other" / "checkpoints" / "6")
     file = tmp_path / "other" / "checkpoints" / "6" / "config" / "metadata"
     saved = json.loads(file.read_text())
     saved["config"]["model"]["width"] = 16
@@ -139,29 +126,30 @@ def test_a_checkpoint_of_another_model_is_told(workdir, pairs, capsys, tmp_path)
     assert "not a checkpoint of this model" in capsys.readouterr().err
 
 
-def test_no_checkpoint_is_told_before_anything_is_read(pairs, capsys):
-    files = str(pairs / "vi" / "0.png"), str(pairs / "ir" / "0.png")
-    assert main(["fuse", *files, "-o", str(pairs / "o.png")]) == 1
-    assert "name the workdir of a training run" in capsys.readouterr().err
+def test_without_a_checkpoint_the_released_weights_fuse(pairs):
+    files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
+    assert main(["fuse", *map(str, files), "-o", str(pairs / "o.png")]) == 0
+    expected = egmt_jax.fuse(*(images.read_image(file) for file in files))
+    np.testing.assert_array_equal(images.read_image(pairs / "o.png"), expected)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_an_output_that_cannot_be_written_is_told_before_any_work(workdir, pairs, capsys):
+def test_an_output_that_cannot_be_written_is_told_before_any_work(trained, pairs, capsys):
     pairs.chmod(0o500)
-    assert fuse(workdir, pairs / "vi", pairs / "ir", pairs / "out") == 1
+    assert fuse(trained, pairs / "vi", pairs / "ir", pairs / "out") == 1
     assert "cannot be written to" in capsys.readouterr().err
 
 
-def test_patterns_match_by_what_the_star_stands_for_in_folders_below(workdir, tmp_path, capsys):
+def test_patterns_match_by_what_the_star_stands_for_in_folders_below(trained, tmp_path, capsys):
     for name in ("day/1", "night/1"):
         visible, infrared = made_up_pair(40, 48)
         images.write_png(tmp_path / f"{name}_rgb.png", visible)
         images.write_png(tmp_path / f"{name}_th.png", infrared)
     (tmp_path / "day" / "again").symlink_to(tmp_path)  # leads in circles
     patterns = tmp_path / "*_rgb.png", tmp_path / "*_th.png"
-    assert fuse(workdir, *patterns, tmp_path / "out") == 1
+    assert fuse(trained, *patterns, tmp_path / "out") == 1
     assert "no images in it" in capsys.readouterr().err
-    assert fuse(workdir, *patterns, tmp_path / "out", "--recursive") == 0
+    assert fuse(trained, *patterns, tmp_path / "out", "--recursive") == 0
     assert sorted(
         path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.png")
     ) == [
@@ -170,41 +158,41 @@ def test_patterns_match_by_what_the_star_stands_for_in_folders_below(workdir, tm
     ]
 
 
-def test_what_is_there_is_skipped_on_request(workdir, pairs, capsys):
+def test_what_is_there_is_skipped_on_request(trained, pairs, capsys):
     kept = pairs / "out" / "0.png"
     kept.parent.mkdir()
     kept.write_bytes(b"mine")
     folders = pairs / "vi", pairs / "ir", pairs / "out"
-    assert fuse(workdir, *folders, "--skip-existing") == 0
+    assert fuse(trained, *folders, "--skip-existing") == 0
     assert "1 of 2 pairs fused, 1 were there" in capsys.readouterr().out
     assert kept.read_bytes() == b"mine"
-    assert fuse(workdir, *folders, "--skip-existing") == 0
+    assert fuse(trained, *folders, "--skip-existing") == 0
     assert "0 of 2 pairs fused, 2 were there" in capsys.readouterr().out
-    assert fuse(workdir, *folders) == 0
+    assert fuse(trained, *folders) == 0
     assert kept.read_bytes() != b"mine"
 
 
-def test_options_reach_the_pictures(workdir, pairs, capsys):
+def test_options_reach_the_pictures(trained, pairs, capsys):
     visible, infrared = made_up_pair(40, 48)
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
-    assert fuse(workdir, *files, pairs / "plain.png") == 0
+    assert fuse(trained, *files, pairs / "plain.png") == 0
     images.write_png(files[1], 255 - infrared[::2, ::2])
     more = "--size", "infrared", "--black-hot", "--overlay", "--entities", "person", "--jobs", "1"
-    assert fuse(workdir, *files, pairs / "small.png", *more) == 0
+    assert fuse(trained, *files, pairs / "small.png", *more) == 0
     assert images.read_image(pairs / "small.png").shape == (20, 24, 3)
     assert images.read_image(pairs / "attention" / "small.png").shape == (44, 24, 3)
     images.write_png(files[1], visible)
-    assert fuse(workdir, *files, pairs / "swapped.png") == 0
+    assert fuse(trained, *files, pairs / "swapped.png") == 0
     error = capsys.readouterr().err
     assert "egmt fuse: warning:" in error
     assert "swapped" in error
 
 
-def test_the_call_for_arrays_gives_what_the_command_writes(workdir, pairs):
+def test_the_call_for_arrays_gives_what_the_command_writes(trained, pairs):
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
-    assert fuse(workdir, *files, pairs / "o.png", "--entities", "person") == 0
+    assert fuse(trained, *files, pairs / "o.png", "--entities", "person") == 0
     visible, infrared = map(images.read_image, files)
-    picture = egmt_jax.fuse(visible, infrared, ["person"], workdir=workdir)
+    picture = egmt_jax.fuse(visible, infrared, ["person"], workdir=trained)
     np.testing.assert_array_equal(picture, images.read_image(pairs / "o.png"))
 
 

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 
-from configs import base
 from egmt_jax.cli import main
 from egmt_jax.data import datasets, images, pipeline
 from egmt_jax.entities import load_vocabulary
@@ -19,16 +18,11 @@ from egmt_jax.training.loop import train
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(trained):
     """Config and workdir of a short run that has been exported and evaluated, and the table."""
-    workdir = tmp_path_factory.mktemp("run")
-    config = base.get_config()
-    config.data.update(name="entity_scenes/tiny", data_dir=str(workdir / "tfds"), crop=32)
-    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
-    config.optimizer.update(steps=6, warmup=2)
-    train(config, workdir)
-    sheet = splits.export(config, workdir)
-    return config, workdir, sheet, splits.evaluate(config, workdir)
+    config = load_model(trained)[2]
+    sheet = splits.export(config, trained)
+    return config, trained, sheet, splits.evaluate(config, trained)
 
 
 def pairs_of(config):
