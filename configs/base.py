@@ -63,8 +63,8 @@ def get_config(variant: str = "") -> ConfigDict:
                 # What guides: own or shuffled (another pair's) entities, or a sentence, the pair's
                 # captions.
                 "given": "own",
-                "boost": 0.25,
-                "emphasis": 4.0,
+                "boost": 0.75,
+                "emphasis": 8.0,
                 "sharpen": 1.5,
                 # Share of the sources' sum in the intensity target; the rest is their maximum.
                 "additive": 0.3,

@@ -215,7 +215,7 @@ def loss_terms(
     key: Array,
     aim: Objective,
 ) -> tuple[Array, dict[str, Array]]:
-    """The weighted sum of the loss terms on a batch, and each term by name.
+    """The weighted sum of the loss terms on a batch, and each term by name but those of weight 0.
 
     Args:
       graphdef: of the model.
@@ -247,24 +247,27 @@ def loss_terms(
     coverage = losses.cell_coverage(
         batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], aimed.shape[1]
     )
-    terms = {
-        "intensity": losses.intensity(fused, target, masks, aim.emphasis),
-        "gradient": losses.gradient(fused, visible, infrared, target, aim.sharpen, batch["detail"]),
-        "structure": losses.structure(fused, visible, infrared, batch["detail"]),
-        "information": losses.information(fused, visible, infrared, batch["detail"]),
-        "complementarity": losses.complementarity(fused, visible, infrared),
-        "contrast": losses.contrast(fused, visible, infrared, aim.contrast),
-        "exposure": losses.exposure(fused),
-        "classification": losses.classification(
+    sources = visible, infrared
+    detail = batch["detail"]
+    compute = {
+        "intensity": lambda: losses.intensity(fused, target, masks, aim.emphasis),
+        "gradient": lambda: losses.gradient(fused, *sources, target, aim.sharpen, detail),
+        "structure": lambda: losses.structure(fused, *sources, detail),
+        "information": lambda: losses.information(fused, *sources, detail),
+        "complementarity": lambda: losses.complementarity(fused, *sources),
+        "contrast": lambda: losses.contrast(fused, *sources, aim.contrast),
+        "exposure": lambda: losses.exposure(fused),
+        "classification": lambda: losses.classification(
             visual.entity_logits,
             batch["labels"],
             batch["labelled"],
             positive_weight,
             aim.label_smoothing,
         ),
-        "localisation": losses.localisation(visual.similarity, coverage, batch["masked"]),
+        "localisation": lambda: losses.localisation(visual.similarity, coverage, batch["masked"]),
     }
-    total = sum(weight * terms[name] for name, weight in aim.weights.items())
+    terms = {name: compute[name]() for name, weight in aim.weights.items() if weight}
+    total = sum(aim.weights[name] * term for name, term in terms.items())
     return total, terms | {"loss": total}
 
 
