@@ -42,6 +42,7 @@ def run(monkeypatch, folders, *more):
     return json.loads(out[0].read_text())["results"], out[1].read_text()
 
 
+@pytest.mark.slow
 def test_people_are_found_where_a_picture_shows_them_and_not_where_it_is_dark(folders, monkeypatch):
     kinds = [f"--pictures={name}={folders / name}" for name in ("fused", "dark")]
     results, page = run(monkeypatch, folders, *kinds, "--steps=40", "--seeds=1")

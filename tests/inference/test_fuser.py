@@ -249,8 +249,9 @@ def test_a_tile_that_is_too_small_is_told(model):
 
 def test_the_package_imports_nothing_heavy_until_it_fuses():
     code = (
-        "import sys, egmt_jax; assert egmt_jax.__all__ == ['Fuser', 'fuse']; "
+        "import sys, egmt_jax; assert egmt_jax.__all__ == ['Fuser', 'fuse', 'load_pretrained']; "
         "heavy = {'jax', 'numpy', 'cv2', 'flax'} & set(sys.modules); assert not heavy, heavy; "
+        "egmt_jax.load_pretrained(); assert 'orbax' not in sys.modules; "
         "egmt_jax.fuse; egmt_jax.Fuser; import egmt_jax.training.checkpoints; "
         "heavy = {'grain', 'tensorflow_datasets', 'tensorflow'} & set(sys.modules); "
         "assert not heavy, heavy"
@@ -258,8 +259,6 @@ def test_the_package_imports_nothing_heavy_until_it_fuses():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_fusing_without_weights_tells_what_to_name(tmp_path):
-    with pytest.raises(UserError, match="name the workdir"):
-        egmt_jax.fuse(*made_up_pair(40, 48))
+def test_fusing_by_a_workdir_without_a_checkpoint_tells_what_to_name(tmp_path):
     with pytest.raises(UserError, match="no checkpoint in it"):
         egmt_jax.fuse(*made_up_pair(40, 48), workdir=tmp_path)

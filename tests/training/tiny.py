@@ -7,6 +7,7 @@ def get_config():
     """Six steps; `data.data_dir` is the test's."""
     config = base.get_config()
     config.data.update(name="entity_scenes/tiny", crop=32)
+    config.loss.information = 0.0  # most of what there is to compile
     config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
     config.optimizer.update(steps=6, warmup=2)
     config.checkpoint.every = 2
