@@ -38,6 +38,7 @@ def test_what_points_into_the_mask_is_found_and_the_area_is_chance():
     assert both["low"] <= both["found"] == 0.5 <= both["high"]
 
 
+@pytest.mark.slow
 def test_a_model_points_for_every_entity_and_one_without_attention_for_none():
     names = load_vocabulary().names
     features = text_features(len(names))

@@ -144,6 +144,7 @@ def test_what_a_signal_cuts_off_the_end_is_made_up_by_the_next_start(config, tmp
     assert "step 6" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_best_model_by_another_metric_does_not_stand_in_the_way(config, tmp_path):
     config.evaluation.update(every=6, most=1)
 
