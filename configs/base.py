@@ -76,7 +76,9 @@ def get_config(variant: str = "") -> ConfigDict:
                 "distractors": 2.0,
             },
             "loss": {
+                # What the terms are: egmt_jax/losses.py. A weight of 0 leaves a term out.
                 "intensity": 5.0,
+                "prominence": 15.0,
                 "gradient": 8.0,
                 "structure": 1.0,
                 "information": 2.25,

@@ -73,6 +73,24 @@ def intensity(
     return jnp.mean((1.0 + emphasis * weight) * jnp.abs(fused - target))
 
 
+def prominence(fused: Array, target: Array, masks: Float[Array, "b h w n"]) -> Array:
+    """How far things are from standing out as they do in the target, by their means alone.
+
+    | (F inside - F around) - (T inside - T around) |, summed over the things of a pair, however
+    small. A guided thing is boosted in the target and any other is not, so both count: a picture in
+    which everything stands out leaves guidance nothing to do.
+
+    Args:
+      fused: F.
+      target: T, see `intensity_target`.
+      masks: of the things, guided or not, in [0, 1].
+    """
+    masks, around = _with_surround(masks)
+    error = fused - target
+    error = jnp.abs(_mean_in(masks, error) - _mean_in(around, error))[..., 0]
+    return jnp.mean(jnp.sum(jnp.max(masks, axis=(1, 2)) * error, axis=1))
+
+
 def gradient(
     fused: Array,
     visible: Array,
@@ -237,25 +255,32 @@ def intensity_target(
     total = visible + infrared - jnp.min(means, axis=0)
     plain = (1.0 - additive) * jnp.maximum(visible, infrared) + additive * total
     plain = _darkened(jnp.clip(plain, 0.0, 1.0))
-    area = jnp.mean(masks, axis=(1, 2), keepdims=True)
-    start, end = FADING_AREA
-    masks = masks * jnp.clip((end - area) / (end - start), 0.0, 1.0)
-    around = _box_mean(masks, SURROUND) * (1.0 - masks)
+    masks, around = _with_surround(masks)
     images = jnp.concatenate([visible, infrared, plain], axis=-1)
-
-    def mean_in(weights):
-        area = jnp.sum(weights, axis=(1, 2))[:, :, None]
-        return jnp.einsum("bhwn,bhwc->bnc", weights, images) / jnp.maximum(area, 1e-3)
-
-    outside = mean_in(around)
+    outside = _mean_in(around, images)
     # One of the three images per entity, the plain target among them.
-    salient = jax.nn.one_hot(jnp.argmax(jnp.abs(mean_in(masks) - outside), axis=-1), 3)
+    difference = jnp.abs(_mean_in(masks, images) - outside)
+    salient = jax.nn.one_hot(jnp.argmax(difference, axis=-1), 3)
     level = outside[..., 2] - (1.0 + boost) * jnp.sum(salient * outside, axis=-1)
     shares = jnp.einsum("bhwn,bnc->bhwc", masks, salient)
     guided = (1.0 + boost) * jnp.sum(shares * images, axis=-1, keepdims=True)
     guided += jnp.einsum("bhwn,bn->bhw", masks, level)[..., None]
     covered = jnp.sum(masks, axis=-1, keepdims=True)
     return jnp.clip((1.0 - covered) * plain + guided, 0.0, 1.0)
+
+
+def _with_surround(masks: Float[Array, "b h w n"]) -> tuple[Array, Array]:
+    """The masks, faded where they cover much of the picture, and what lies around each."""
+    area = jnp.mean(masks, axis=(1, 2), keepdims=True)
+    start, end = FADING_AREA
+    masks = masks * jnp.clip((end - area) / (end - start), 0.0, 1.0)
+    return masks, _box_mean(masks, SURROUND) * (1.0 - masks)
+
+
+def _mean_in(weights: Float[Array, "b h w n"], images: Float[Array, "b h w c"]) -> Array:
+    """Weighted means [B, N, C] of the images, 0 where there is no weight."""
+    area = jnp.sum(weights, axis=(1, 2))[:, :, None]
+    return jnp.einsum("bhwn,bhwc->bnc", weights, images) / jnp.maximum(area, 1e-3)
 
 
 def _darkened(image: Float[Array, "b h w 1"]) -> Array:

@@ -51,6 +51,22 @@ def test_an_error_inside_a_guided_thing_costs_more_than_one_beside_it():
     assert float(losses.intensity(inside, target, mask, 0.0)) == pytest.approx(float(plain))
 
 
+def test_a_thing_should_stand_out_as_much_as_in_the_target_and_to_the_same_side():
+    mask = jnp.asarray(square())
+    for sign in (1.0, -1.0):
+        target = 0.5 + sign * 0.2 * mask
+        shown = [0.5 + sign * gain * mask for gain in (0.3, 0.2, 0.1, 0.0, -0.1)]
+        found = [float(losses.prominence(fused, target, mask)) for fused in shown]
+        np.testing.assert_allclose(found, [0.1, 0.0, 0.1, 0.2, 0.3], atol=1e-6)
+
+
+def test_a_small_thing_counts_as_much_as_a_large_one_and_the_level_of_the_picture_for_nothing():
+    small, large = (jnp.asarray(square(side=side)) for side in (4, 14))
+    found = [float(losses.prominence(0.3 + 0 * m, 0.5 + 0.2 * m, m)) for m in (small, large)]
+    np.testing.assert_allclose(found, 0.2, atol=1e-6)
+    assert float(losses.prominence(0.5 + 0 * small, 0.5 + small, 0 * small)) == 0.0
+
+
 def test_structure_prefers_the_sources_to_noise_and_has_finite_gradients_on_flat_images():
     visible, infrared = images()
     noise = jnp.asarray(np.random.default_rng(0).random(visible.shape), jnp.float32)

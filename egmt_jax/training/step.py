@@ -243,6 +243,7 @@ def loss_terms(
     masks = losses.guided_masks(
         visual, attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
     )
+    things = jnp.where(batch["masked"][:, None, None, None], batch["masks"], masks)
     target = losses.intensity_target(visible, infrared, masks, aim.boost, aim.additive)
     coverage = losses.cell_coverage(
         batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], aimed.shape[1]
@@ -251,6 +252,7 @@ def loss_terms(
     detail = batch["detail"]
     compute = {
         "intensity": lambda: losses.intensity(fused, target, masks, aim.emphasis),
+        "prominence": lambda: losses.prominence(fused, target, things),
         "gradient": lambda: losses.gradient(fused, *sources, target, aim.sharpen, detail),
         "structure": lambda: losses.structure(fused, *sources, detail),
         "information": lambda: losses.information(fused, *sources, detail),

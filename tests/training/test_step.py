@@ -23,7 +23,8 @@ from egmt_jax.training.step import (
 
 AIM = Objective(
     weights=dict.fromkeys(
-        ("intensity", "gradient", "structure", "classification", "localisation"), 1.0
+        ("intensity", "prominence", "gradient", "structure", "classification", "localisation"),
+        1.0,
     ),
     sharpen=1.0,
     boost=0.25,
@@ -89,12 +90,14 @@ def one_step(ema=0.0, accumulate=1):
     optimizer = make_optimizer(1e-2, 0, 10, 0.0, 1e9)
     state = initial_state(params, optimizer, averaged=ema > 0.0)
     before = jax.device_get(params)
+    given = jax.tree.leaves(state)
     one = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), state)
     weight = jnp.ones(ENTITIES)
     step = make_step(
         graphdef, constants, optimizer, weight, 0, AIM, one, ema=ema, accumulate=accumulate
     )
     state, scalars = step(state, batch())
+    assert all(leaf.is_deleted() for leaf in given)  # donated
     return before, state, scalars
 
 
