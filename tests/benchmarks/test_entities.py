@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from pointing import point, summarise
+from entities import classifier_section, point, steered, summarise
 
 from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities import load_vocabulary
@@ -36,6 +36,21 @@ def test_what_points_into_the_mask_is_found_and_the_area_is_chance():
     assert (sky["found"], sky["middle"]) == (0.0, 1.0)
     both = summarise(rows)
     assert both["low"] <= both["found"] == 0.5 <= both["high"]
+
+
+def test_steering_tells_the_change_in_grey_levels_and_how_often_it_rises():
+    rows = [{"named": 0.3, "not_named": 0.2}, {"named": 0.2, "not_named": 0.2}]
+    found = steered([*rows, {"named": 0.1, "not_named": 0.2}, {"named": 0.4, "not_named": 0.2}])
+    assert found["change"] == pytest.approx(255.0 * 0.05)
+    assert (found["relative"], found["rises"]) == (pytest.approx(0.25), 0.625)
+    low, high = found["rises_interval"]
+    assert 0.0 <= low < 0.625 < high <= 1.0
+
+
+def test_the_table_of_the_classifier_gives_gain_over_chance():
+    entity = {"AP": 0.6, "prevalence": 0.2, "positives": 24}
+    text = classifier_section({"pairs": 120, "entities": {"bus": entity}})
+    assert "| bus | 24 | 0.200 | 0.600 | 0.500 |" in text
 
 
 @pytest.mark.slow
