@@ -12,9 +12,13 @@ from egmt_jax.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    # OpenCV would write what it thinks of a broken file beside our own message.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads an 8-bit image as it is stored.
+    """Reads an 8-bit image as it is stored, turned upright where its EXIF tells so.
 
     Args:
       path: an image file OpenCV can decode.
@@ -23,13 +27,13 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
       uint8 [H, W, 1] for grey files, uint8 [H, W, 3] RGB for colour ones (alpha is dropped).
 
     Raises:
-      UserError: the file is missing, empty, not decodable, or deeper than 8 bits.
+      UserError: the file is missing, empty, not decodable, immense, or deeper than 8 bits.
     """
     return decode_image(_read_bytes(path), str(path))
 
 
 def read_deep_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads an image of 8, 16 or 32 bits a channel as it is stored, thermal ones for instance.
+    """Reads an image of any depth as it is stored, thermal ones for instance; see `read_image`.
 
     Args:
       path: an image file OpenCV can decode.
@@ -39,9 +43,11 @@ def read_deep_image(path: str | os.PathLike) -> np.ndarray:
       dropped).
 
     Raises:
-      UserError: the file is missing, empty, not decodable, or has pixels of another type.
+      UserError: the file is missing, empty, not decodable, immense, or has integers of other types.
     """
     image = _decode(_read_bytes(path), str(path))
+    if image.dtype == np.float64:
+        return image.astype(np.float32)
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         raise UserError(f"{path}: {image.dtype} pixels; convert it to uint8, uint16 or float32")
     return image
@@ -66,13 +72,19 @@ def _decode(encoded: bytes, name: str) -> np.ndarray:
     """[H, W, 1] or RGB [H, W, 3] of the file's own dtype."""
     image = None
     if encoded and not _is_truncated_jpeg(encoded):
-        with contextlib.suppress(cv2.error):  # some damaged or immense files raise it
-            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        try:
+            # Not IMREAD_UNCHANGED, which would leave pictures of a tilted camera lying on the side.
+            flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+        except cv2.error as error:  # of some damaged files, too
+            if "CV_IO_MAX_IMAGE_PIXELS" in error.err:
+                most = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30)
+                raise UserError(f"{name}: more than {most} pixels; make it smaller") from error
     if image is None:
         raise UserError(f"{name}: not a readable image (empty, truncated or of another type)")
     if image.ndim == 2:
         return image[..., None]
-    return np.ascontiguousarray(image[..., 2::-1])
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def _is_truncated_jpeg(encoded: bytes) -> bool:
@@ -151,8 +163,10 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
         partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:  # an interruption leaves nothing behind either
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def check_writable(path: str | os.PathLike) -> None:

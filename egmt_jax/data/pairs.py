@@ -41,7 +41,8 @@ def find_pairs(
       recursive: look in folders below as well; files match within folders of the same name.
 
     Raises:
-      UserError: no images, two of one name, or one without a counterpart (some are named).
+      UserError: no images, two of one name, one without a counterpart (some are named), or a folder
+        that cannot be read.
     """
     if visible == infrared:
         raise UserError(f"{visible}: given as both visible and infrared; name two")
@@ -84,7 +85,11 @@ def _images(path: pathlib.Path, recursive: bool) -> dict[str, pathlib.Path]:
 
 def _files(folder: pathlib.Path, recursive: bool) -> Iterator[pathlib.Path]:
     """Files of a folder; links to folders are not followed, since they may lead in circles."""
-    for parent, folders, names in os.walk(folder):
+
+    def fail(error: OSError):  # what cannot be looked into would be left out in silence
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
         yield from (pathlib.Path(parent, name) for name in names)
         if not recursive:
             folders.clear()

@@ -73,7 +73,8 @@ def infrared_to_unit(
     if infrared.dtype == np.uint16 and value_range is None:
         value_range = DEEP
     if infrared.dtype.kind == "f":
-        check_float(infrared, "infrared", bounded=value_range is None)
+        cure = "name what becomes black and white (infrared_range, --infrared-range)"
+        check_float(infrared, "infrared image", cure if value_range is None else None)
     unit = infrared.astype(np.float32)
     if value_range is not None:
         low, high, percent = InfraredRange(*value_range)
@@ -87,18 +88,16 @@ def infrared_to_unit(
     return np.float32(1.0) - unit if black_hot else unit
 
 
-def check_float(image: np.ndarray, name: str, bounded: bool = True) -> None:
-    """Refuses NaN and infinity and, where `bounded`, values out of [0, 1].
+def check_float(image: np.ndarray, name: str, cure: str | None) -> None:
+    """Refuses NaN and infinity and, unless `cure` is None, values out of [0, 1].
 
     Raises:
-      UserError: names the image by `name`, and the cure.
+      UserError: names the image by `name`, and for values out of [0, 1] the cure.
     """
     low, high = float(np.min(image)), float(np.max(image))  # NaN if one is NaN
     if not np.isfinite(low) or not np.isfinite(high):
-        raise UserError(f"{name} image has NaN or infinite values; fill them first")
-    if bounded and (low < -ROUNDING or high > 1.0 + ROUNDING):
-        cure = "name their range" if name == "infrared" else "divide them"
+        raise UserError(f"{name} has NaN or infinite values; fill them first")
+    if cure and (low < -ROUNDING or high > 1.0 + ROUNDING):
         raise UserError(
-            f"{name} image has values from {low:.6g} to {high:.6g}; floats must be in [0, 1]: "
-            f"{cure}"
+            f"{name} has values from {low:.6g} to {high:.6g}; floats must be in [0, 1]: {cure}"
         )

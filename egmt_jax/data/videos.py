@@ -22,22 +22,8 @@ CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 MISSING = 0.02
 """Share of the frames that a file tells of which may be missing: containers count roughly."""
 
-# OpenCV and its FFmpeg would write what they think of a broken file beside our own message.
+# As OpenCV, see `images`, its FFmpeg would write beside our own message.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-
-
-@contextlib.contextmanager
-def _quiet():
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)
-
-
-def _open(path: str | os.PathLike) -> cv2.VideoCapture:
-    with _quiet():
-        return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
 
 
 class Video:
@@ -59,7 +45,7 @@ class Video:
 
     def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
-        self._capture = _open(path)
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise UserError(f"{path}: not a readable video (empty, truncated or of another type)")
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -119,8 +105,7 @@ def writing(
     check_writable(path)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
-    with _quiet():
-        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, codec, rate, size[::-1])
+    writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, codec, rate, size[::-1])
     written = 0
 
     def write(frame: np.ndarray) -> None:
@@ -131,6 +116,7 @@ def writing(
 
     try:
         if not writer.isOpened():
+            partial.write_bytes(bytes(4096))  # tells where the disk is full
             raise UserError(f"{path}: cannot be written (this OpenCV has no encoder for it)")
         yield write
         writer.release()
@@ -152,7 +138,7 @@ def check_suffix(path: str | os.PathLike) -> None:
 
 def _count(path: pathlib.Path) -> int:
     """Frames that a file tells of, 0 for one that cannot be read."""
-    capture = _open(path)
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()
     return count

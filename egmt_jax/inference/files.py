@@ -22,6 +22,9 @@ from egmt_jax.models.egmt import SMALLEST_SIDE
 ASPECT = 0.05
 """Share by which width to height may differ within a pair that is resampled to one size."""
 
+FEW_OF_16_BITS = 1 << 14
+"""Visible 16-bit values that stay below this are likely 10, 12 or 14 bits that were not scaled."""
+
 ATTENTION = "attention"
 """Folder, beside the pictures, of the attention over them."""
 
@@ -97,7 +100,7 @@ def fuse_files(
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         try:
             readers = _ahead(pool, jobs, settings, threads)
-            bar = tqdm(readers, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1)
+            bar = tqdm(readers, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1 or None)
             for place, future in enumerate(bar):
                 if (error := _user_error(future)) is not None:
                     failures[place] = error
@@ -163,8 +166,15 @@ def read_pair(job: Job, size: str = "visible") -> Pair:
       UserError: a file that cannot be read, one of less than 16 pixels, both are one file, or
         shapes that differ by more than `ASPECT`.
     """
-    visible = _eight_bits(images.read_deep_image(job.visible), job.visible)
-    return prepare(job, visible, images.read_deep_image(job.infrared), size)
+    deep, infrared = images.read_deep_image(job.visible), images.read_deep_image(job.infrared)
+    pair = prepare(job, _eight_bits(deep, job.visible), infrared, size)
+    if deep.dtype == np.uint16 and (brightest := int(deep.max())) < FEW_OF_16_BITS:
+        warning = (
+            f"{job.visible}: no value above {brightest} of 65535, so it comes out dark; if it was "
+            "taken in fewer than 16 bits, multiply it first"
+        )
+        return dataclasses.replace(pair, warnings=(warning, *pair.warnings))
+    return pair
 
 
 def prepare(job: Job, visible: np.ndarray, infrared: np.ndarray, size: str = "visible") -> Pair:
@@ -188,7 +198,7 @@ def prepare(job: Job, visible: np.ndarray, infrared: np.ndarray, size: str = "vi
     if job.visible.samefile(job.infrared):
         raise UserError(f"{job.visible}: one file is both visible and infrared; name two")
     if infrared.dtype == np.float32:
-        check_float(infrared, str(job.infrared), bounded=False)
+        check_float(infrared, str(job.infrared), None)
     warnings = []
     if registration.is_colourful(infrared):
         warnings.append(
@@ -235,7 +245,7 @@ def _eight_bits(visible: np.ndarray, path: pathlib.Path) -> np.ndarray:
     if visible.dtype == np.uint16:
         return np.rint(visible / np.float32(257.0)).astype(np.uint8)
     if visible.dtype == np.float32:
-        check_float(visible, str(path))
+        check_float(visible, str(path), "divide them")
         return images.to_uint8(visible)
     return visible
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import jax
@@ -113,30 +113,8 @@ class Fuser:
         self.names, self._tile = tuple(names), tile
         self._margin, self._align = model.receptive_field, 2 * model.patch
         self._encoder, self._table = encoder, np.asarray(model.text_features[...])
-        graphdef, self._state = nnx.split(model)
-        self._graphdef = graphdef
-
-        @jax.jit
-        def look(state, visible, infrared, valid, factor):
-            visual = nnx.merge(graphdef, state).visual(visible, infrared, valid)
-            return dataclasses.replace(visual, step=visual.step * factor)
-
-        @jax.jit
-        def guide(state, visual, entities):
-            return nnx.merge(graphdef, state).guide(visual, entities)
-
-        @jax.jit
-        def whole(state, visible, infrared, valid, entities):
-            model = nnx.merge(graphdef, state)
-            found = model.context(visible, infrared, entities, valid)
-            return found, model.render(visible, infrared, found, valid)[..., 0]
-
-        @jax.jit
-        def render(state, visible, infrared, valid, context, origin):
-            model = nnx.merge(graphdef, state)
-            return model.render(visible, infrared, context, valid, (origin[0], origin[1]))[..., 0]
-
-        self._whole, self._look, self._guide, self._render = whole, look, guide, render
+        self._graphdef, self._state = nnx.split(model)
+        self._whole, self._look, self._guide, self._render = _functions(self._graphdef)
 
     @classmethod
     def load(cls, workdir: str | os.PathLike, tile: int = TILE) -> "Fuser":
@@ -353,19 +331,47 @@ class Fuser:
         return fused
 
 
+@functools.lru_cache(maxsize=4)
+def _functions(graphdef: nnx.GraphDef) -> tuple[Callable, ...]:
+    """What a `Fuser` calls; models of one structure share what is compiled."""
+
+    @jax.jit
+    def whole(state, visible, infrared, valid, entities):
+        model = nnx.merge(graphdef, state)
+        found = model.context(visible, infrared, entities, valid)
+        return found, model.render(visible, infrared, found, valid)[..., 0]
+
+    @jax.jit
+    def look(state, visible, infrared, valid, factor):
+        visual = nnx.merge(graphdef, state).visual(visible, infrared, valid)
+        return dataclasses.replace(visual, step=visual.step * factor)
+
+    @jax.jit
+    def guide(state, visual, entities):
+        return nnx.merge(graphdef, state).guide(visual, entities)
+
+    @jax.jit
+    def render(state, visible, infrared, valid, context, origin):
+        model = nnx.merge(graphdef, state)
+        return model.render(visible, infrared, context, valid, (origin[0], origin[1]))[..., 0]
+
+    return whole, look, guide, render
+
+
 def _listed(entities: Sequence[str]) -> tuple[str, ...]:
     """Entities without doubles, by their canonical names where the vocabulary has them."""
     if isinstance(entities, str):
         raise UserError(f"entities={entities!r}: give a list of names")
-    if len(entities) > MOST_ENTITIES:
-        raise UserError(f"{len(entities)} entities given; at most {MOST_ENTITIES} guide a fusion")
     vocabulary = load_vocabulary()
-    return tuple(
+    names = tuple(
         dict.fromkeys(
             vocabulary.canonical(name) if name in vocabulary else name.strip().lower()
             for name in entities
         )
     )
+    if len(names) > MOST_ENTITIES:
+        raise UserError(f"{len(names)} entities given; at most {MOST_ENTITIES} guide a fusion")
+    return names
 
 
 def fuse(
@@ -463,7 +469,7 @@ def _luma(image: np.ndarray, name: str, to_unit: bool = True) -> np.ndarray:
             f"{SMALLEST_SIDE} each way are needed"
         )
     if to_unit and image.dtype.kind == "f":
-        check_float(image, name)
+        check_float(image, f"{name} image", "divide them")
     if image.ndim == 3 and image.shape[2] > 1:
         colour = np.ascontiguousarray(image[..., :3], _working(image.dtype))
         image = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)

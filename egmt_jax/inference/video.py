@@ -176,7 +176,7 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
             # Whatever happens, the threads end before the videos are closed.
             contextlib.closing(_ahead(visible, infrared, fuse)) as ahead,
         ):
-            for fused in tqdm(ahead, "Fusing", total, unit="frame"):
+            for fused in tqdm(ahead, "Fusing", total, unit="frame", disable=None):
                 write(images.to_uint8(fused.fused) if settings.grey else fused.image)
         if visible.taken != infrared.taken:
             shorter, longer = sorted((visible, infrared), key=lambda video: video.taken)

@@ -1,10 +1,13 @@
 """Image files: what is read, how luma is found, that writing is all or nothing."""
 
 import os
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from egmt_jax.data import images
 from egmt_jax.errors import UserError
@@ -80,6 +83,31 @@ def test_missing_files_and_deep_pixels_are_refused(tmp_path):
         images.read_image(tmp_path / "deep.png")
 
 
+def test_a_picture_of_a_turned_camera_comes_upright(tmp_path):
+    upright = np.full((24, 32, 3), 200, np.uint8)
+    upright[:8] = 30
+    exif = Image.Exif()
+    exif[0x112] = 6  # turn it by 90 degrees clockwise
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    np.testing.assert_allclose(images.read_image(tmp_path / "a.jpg"), upright, atol=12)
+
+
+def test_floats_of_64_bits_are_read_as_32(tmp_path):
+    values = np.linspace(0.0, 300.0, 64).reshape(8, 8)
+    cv2.imwrite(str(tmp_path / "deep.tiff"), values)
+    image = images.read_deep_image(tmp_path / "deep.tiff")
+    np.testing.assert_array_equal(image[..., 0], values.astype(np.float32), strict=True)
+
+
+def test_a_file_of_immense_size_is_refused_by_its_head(tmp_path):
+    encoded = bytearray(images.encode_png(np.zeros((8, 8), np.uint8)))
+    encoded[16:24] = struct.pack(">II", 40_000, 40_000)
+    encoded[29:33] = struct.pack(">I", zlib.crc32(bytes(encoded[12:29])))
+    (tmp_path / "bomb.png").write_bytes(encoded)
+    with pytest.raises(UserError, match=r"bomb\.png: more than 1073741824 pixels"):
+        images.read_image(tmp_path / "bomb.png")
+
+
 def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
     path = tmp_path / "a" / "b.txt"
     images.write_atomically(path, b"old")
@@ -94,6 +122,16 @@ def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == ["b.txt"]
 
 
+def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        images.write_atomically(tmp_path / "b.txt", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
     images.check_writable(tmp_path / "new" / "table.csv")
     assert list((tmp_path / "new").iterdir()) == []
@@ -102,6 +140,8 @@ def test_what_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
         images.check_writable(tmp_path / "file" / "table.csv")
+    with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
+        images.write_atomically(tmp_path / "file" / "table.csv", b"new")
 
 
 def test_folders_are_listed_by_stem_and_matched(tmp_path):

@@ -1,6 +1,6 @@
 """Files to pictures: what goes wrong is told in a line and leaves the rest alone."""
 
-import os
+import pathlib
 import resource
 
 import cv2
@@ -52,9 +52,10 @@ JPEG = cv2.imencode(".jpg", GREY)[1].tobytes()
         ("truncated.png", png(GREY)[:-300], "not a readable image"),
         ("truncated.jpg", JPEG[: len(JPEG) // 2], "not a readable image"),
         ("truncated.tiff", tiff(GREY)[:-300], "not a readable image"),
+        ("truncated.bmp", cv2.imencode(".bmp", GREY)[1].tobytes()[:-300], "not a readable image"),
         ("text.png", b"not a picture at all\n" * 9, "not a readable image"),
         ("nan.tiff", tiff(NAN), "NaN or infinite"),
-        ("kelvin.tiff", tiff(GREY + np.float32(290)), "name their range"),
+        ("kelvin.tiff", tiff(GREY + np.float32(290)), "--infrared-range"),
         ("integers.tiff", tiff(GREY.astype(np.int32)), "int32 pixels; convert"),
         ("pixel.png", png(GREY[:1, :1]), "1 x 1 pixels; at least 16"),
         ("line.png", png(np.zeros((3, 20000), np.uint8)), "20000 x 3 pixels; at least 16"),
@@ -62,7 +63,7 @@ JPEG = cv2.imencode(".jpg", GREY)[1].tobytes()
     ],
 )
 def test_a_bad_infrared_file_is_told_by_name_and_the_rest_is_done(
-    fuser, job, tmp_path, name, content, message
+    fuser, job, tmp_path, capfd, name, content, message
 ):
     bad = tmp_path / "ir" / name
     bad.write_bytes(content)
@@ -73,6 +74,7 @@ def test_a_bad_infrared_file_is_told_by_name_and_the_rest_is_done(
     assert name in failures[0]
     assert "\n" not in failures[0]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert capfd.readouterr().err == "", "decoders write beside our own message"
 
 
 def test_files_that_cannot_be_opened_are_told(fuser, job, tmp_path):
@@ -88,18 +90,19 @@ def test_files_that_cannot_be_opened_are_told(fuser, job, tmp_path):
     assert job.out.exists()
 
 
-def test_a_file_without_permission_is_told(fuser, job):
-    job.infrared.chmod(0)
-    job.visible.parent.parent.chmod(0o755)
-    me = os.geteuid()
-    if me == 0:  # who may read everything
-        os.seteuid(65534)
-    try:
-        failures, _ = fuse_files(fuser, [job], Settings())
-    finally:
-        os.seteuid(me)
-    assert len(failures) == 1
-    assert "cannot be read (Permission denied)" in failures[0]
+@pytest.mark.parametrize(("kind", "call"), [("read", "read_bytes"), ("written", "write_bytes")])
+def test_a_file_without_permission_is_told(fuser, job, monkeypatch, kind, call):
+    denied = {"read": job.infrared, "written": job.out}[kind]
+    allowed = getattr(pathlib.Path, call)
+
+    def access(path, *content):  # root has every permission
+        if denied.name in path.name and path.parent == denied.parent:
+            raise PermissionError(13, "Permission denied")
+        return allowed(path, *content)
+
+    monkeypatch.setattr(pathlib.Path, call, access)
+    failures, _ = fuse_files(fuser, [job], Settings())
+    assert failures == [f"{denied}: cannot be {kind} (Permission denied)"]
 
 
 def test_one_file_given_twice_is_told_even_through_a_link(fuser, job, tmp_path):
@@ -181,6 +184,18 @@ def test_a_visible_file_of_16_bits_or_float_is_what_its_8_bits_are(fuser, job, t
         job = job._replace(visible=tmp_path / "vi" / name)
         assert fuse_files(fuser, [job], Settings()) == ([], [])
         np.testing.assert_array_equal(images.read_image(job.out), expected)
+
+
+def test_a_visible_file_of_few_of_its_16_bits_gives_a_warning(fuser, job, tmp_path):
+    deep = tmp_path / "vi" / "deep.png"
+    for bits, warned in ((12, True), (14, True), (16, False)):
+        values = images.read_image(job.visible).astype(np.uint16) << bits - 8
+        deep.write_bytes(png(values))
+        failures, warnings = fuse_files(fuser, [job._replace(visible=deep)], Settings())
+        assert failures == []
+        assert [f"no value above {values.max()} of 65535" in line for line in warnings] == (
+            [True] if warned else []
+        )
 
 
 def test_swapped_and_shifted_pairs_give_a_line_each(fuser, tmp_path):

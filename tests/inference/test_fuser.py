@@ -14,7 +14,7 @@ from egmt_jax.data.thermal import parse_range
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.models import layers
+from egmt_jax.models import EGMT, layers
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 NAMES = load_vocabulary().names
@@ -74,6 +74,19 @@ def test_what_cannot_be_fused_is_told(fuser):
         fuser(visible, infrared, ["zebra"])
     with pytest.raises(UserError, match="9 entities given"):
         fuser(visible, infrared, list(NAMES[:9]))
+
+
+def test_two_words_for_one_thing_count_once(fuser):
+    assert fuser.guides([*NAMES[:8], f" {NAMES[0].upper()}"])[0] == NAMES[:8]
+
+
+def test_models_of_one_structure_share_what_is_compiled(fuser, monkeypatch):
+    visible, infrared = pair(40, 48)
+    first = fuser(visible, infrared).fused
+    other = tiny_model(text_features(len(NAMES)), seed=1)
+    monkeypatch.setattr(EGMT, "context", None)  # which is called only while it is compiled
+    second = Fuser(other, NAMES)(visible, infrared).fused
+    assert np.abs(first - second).max() > 1e-3
 
 
 def test_an_entity_that_the_model_was_trained_without_is_told():
@@ -219,7 +232,10 @@ def test_infrared_of_16_bits_is_stretched_and_polarity_turned(fuser):
     ("change", "message"),
     [
         (lambda v, i: (v.astype(np.float32), i), "visible image has values from .* divide them"),
-        (lambda v, i: (v, i.astype(np.float32)), "infrared image has values from .* their range"),
+        (
+            lambda v, i: (v, i.astype(np.float32)),
+            "infrared image has values from .* infrared_range",
+        ),
         (lambda v, i: (v / np.float32(255) * np.float32(np.nan), i), "visible image has NaN"),
         (
             lambda v, i: (v, np.where(i > 90, np.float32(np.inf), np.float32(0))),

@@ -194,6 +194,17 @@ def test_an_output_that_cannot_be_written_is_told(fuser, job):
         fuse_video(fuser, job._replace(out=job.visible / "o.mp4"), Settings())
 
 
+def test_a_disk_that_is_full_already_is_told(fuser, job):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be written \(File too large\)"):
+            fuse_video(fuser, job, Settings())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(job.out.parent.iterdir()) == []
+
+
 def test_an_interrupted_one_leaves_nothing(fuser, job, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
