@@ -234,7 +234,7 @@ def test_infrared_of_16_bits_is_stretched_and_polarity_turned(fuser):
         (lambda v, i: (v.astype(np.float32), i), "visible image has values from .* divide them"),
         (
             lambda v, i: (v, i.astype(np.float32)),
-            "infrared image has values from .* infrared_range",
+            "infrared image has values from .*infrared_range",
         ),
         (lambda v, i: (v / np.float32(255) * np.float32(np.nan), i), "visible image has NaN"),
         (
