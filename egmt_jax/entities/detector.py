@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 
-from egmt_jax.entities.extra import check_kind, import_transformers, loading
+from egmt_jax.entities.extra import load_model
 from egmt_jax.entities.extraction import MOST, denied_entities, extract, mentions
 from egmt_jax.entities.lexicon import load_lexicon
 from egmt_jax.entities.vocabulary import load_vocabulary
 
-MODEL = "google/flan-t5-large"
 PROMPT = (
     "List the physical objects in this sentence, separated by commas.\n\n"
     "Sentence: {caption}\n\nObjects:"
@@ -20,11 +19,12 @@ _SEPARATOR = re.compile(r"[,;|/\n•]|\band\b|\b\d+[.)]")
 _LEADING = re.compile(r"^(?:(?:a|an|the|some|several|many|one|two|three|\d+)\s+)+", re.IGNORECASE)
 
 
-def load_detector(model: str = MODEL) -> Callable[[Sequence[str]], list[str]]:
+def load_detector(model: str) -> Callable[[Sequence[str]], list[str]]:
     """Loads a Flan-T5 entity detector; on a GPU where there is one, then in bfloat16.
 
     Args:
-      model: hub id or local path of a T5 model that follows instructions.
+      model: hub id, such as "google/flan-t5-large", or local path of a T5 model that follows
+        instructions.
 
     Returns:
       A function from captions to the model's answers, for `parse_answer`. It decodes greedily.
@@ -32,23 +32,19 @@ def load_detector(model: str = MODEL) -> Callable[[Sequence[str]], list[str]]:
     Raises:
       UserError: the extra [annotate] is not installed, or the model does not load.
     """
-    torch, transformers, device = import_transformers("the entity detector")
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    with loading("entity detector", model):
-        check_kind(transformers.AutoConfig.from_pretrained(model), ("t5",))
-        tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-        network = transformers.T5ForConditionalGeneration.from_pretrained(model)
-        network = network.eval().to(device, dtype)
+    torch, tokenizer, network = load_model(
+        "entity detector", model, "t5", "AutoTokenizer", "T5ForConditionalGeneration"
+    )
 
     def detect(captions: Sequence[str]) -> list[str]:
         prompts = [PROMPT.format(caption=caption) for caption in captions]
         inputs = tokenizer(
             prompts, padding=True, truncation=True, max_length=512, return_tensors="pt"
-        )
+        ).to(network.device)
         with torch.inference_mode():
             tokens = network.generate(
-                input_ids=inputs["input_ids"].to(device),
-                attention_mask=inputs["attention_mask"].to(device),
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
                 max_new_tokens=_LONGEST,
                 do_sample=False,
             )

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 from egmt_jax.errors import UserError
 
@@ -26,6 +27,32 @@ def import_transformers(purpose: str) -> tuple[ModuleType, ModuleType, str]:
     import transformers
 
     return torch, transformers, "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_model(
+    purpose: str, model: str, kind: str, reader: str, network: str
+) -> tuple[ModuleType, Any, Any]:
+    """Loads a model that generates text; on a GPU where there is one, then in bfloat16.
+
+    Args:
+      purpose: what it is for, for errors.
+      model: hub id or local path.
+      kind: the `model_type` that it must have.
+      reader: class of `transformers` that prepares what the network reads.
+      network: likewise of the network.
+
+    Returns:
+      torch, the reader, and the network, whose `device` and `dtype` its inputs must have.
+
+    Raises:
+      UserError: the extra [annotate] is not installed, or the model does not load.
+    """
+    torch, transformers, device = import_transformers(f"the {purpose}")
+    with loading(purpose, model):
+        check_kind(transformers.AutoConfig.from_pretrained(model), (kind,))
+        read = getattr(transformers, reader).from_pretrained(model)
+        loaded = getattr(transformers, network).from_pretrained(model).eval()
+        return torch, read, loaded.to(device, torch.bfloat16 if device == "cuda" else torch.float32)
 
 
 @contextlib.contextmanager
