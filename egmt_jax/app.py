@@ -4,6 +4,7 @@ import contextlib
 import html
 import os
 import pathlib
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 
@@ -23,11 +24,12 @@ SWEEP_SECONDS, KEPT_SECONDS = 600, 7200
 # System fonts: others would be fetched.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
-CSS = "#attention img { width: 100%; }"  # small pictures as large as the sliders show them
+# Small pictures as large as the sliders show them.
+CSS = "#attention img { width: 100%; height: auto; object-fit: contain !important; }"
 
 INTRODUCTION = """# Fuse a visible and an infrared picture
-Give a registered pair, or pick an example. The model looks for things in it by itself; choose
-others, and they guide the fusion instead."""
+Give a registered pair, of 25 megapixels at most, or pick an example. The model looks for things in
+it by itself; choose others, and they guide the fusion instead."""
 
 TABLE = ["metric", "fused", "average"]
 
@@ -205,31 +207,36 @@ def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
     Raises:
       UserError: the address is taken, or not one of this machine.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:  # gradio would tell of ways that are not ours, and not why
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"{host}:{port}: cannot be listened on ({error.strerror}); name another --port or "
+            "--host"
+        ) from error
     with tempfile.TemporaryDirectory(prefix="egmt-app-") as folder:
         # gradio reads it when components are made, and takes it from nowhere else.
         os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder, "cache"))
         page = build(fuser, pages.write_examples(pathlib.Path(folder, "examples")))
-        try:
-            page.launch(
-                server_name=host,
-                server_port=port,
-                theme=THEME,
-                css=CSS,
-                share=False,
-                inbrowser=False,
-                inline=False,
-                prevent_thread_lock=True,
-                quiet=True,
-                ssr_mode=False,
-                run_history=False,
-                footer_links=[],
-                max_file_size=LARGEST_FILE,
-                allowed_paths=[folder],
-            )
-        except OSError as error:
-            raise UserError(
-                f"{host}:{port}: cannot be listened on ({error}); name another --port or --host"
-            ) from error
+        page.launch(
+            server_name=host,
+            server_port=port,
+            theme=THEME,
+            css=CSS,
+            share=False,
+            inbrowser=False,
+            inline=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            run_history=False,
+            footer_links=[],
+            max_file_size=LARGEST_FILE,
+            allowed_paths=[folder],
+        )
         try:
             yield page.local_url
         finally:

@@ -40,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((word for word in argv if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(
-            name, help=summary, description=summary.capitalize() + "."
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            # Epilogs have examples, a line each.
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:  # only the chosen one is imported
             module = importlib.import_module(f"egmt_jax.commands.{name.replace('-', '_')}")
@@ -50,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return module.run(arguments)
     except UserError as error:
         print(f"egmt {chosen}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # of a path that cannot even be looked at
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"egmt {chosen}: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\negmt {chosen}: interrupted; what was finished is kept", file=sys.stderr)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from egmt_jax.data.images import read_image, write_png
@@ -41,13 +42,14 @@ def server(trained, tmp_path_factory):
         [*command, "--checkpoint", str(trained)],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "caches")},
     ) as process:
         line = process.stdout.readline()
         yield line.split()[0]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
     assert not list(folder.glob("egmt-app-*")), "what users gave is still there"
+    assert list((folder / "caches" / "egmt-jax").iterdir()), "the next start compiles anew"
 
 
 @pytest.fixture
@@ -145,6 +147,14 @@ def test_a_file_that_is_no_picture_gives_a_message(browser, files, tmp_path):
     assert "Traceback" not in page
     assert str(tmp_path.parent) not in page
     assert picture(browser) is None
+
+
+def test_an_immense_picture_gives_a_message(browser, files, tmp_path):
+    write_png(tmp_path / "large.png", np.zeros((5000, 5001), np.uint8))
+    upload(browser, "visible", tmp_path / "large.png")
+    upload(browser, "infrared", files[1])
+    fuse(browser)
+    wait(browser, lambda: "large.png: more than 25000000 pixels" in text(browser, "notes"))
 
 
 def test_one_user_does_not_see_what_another_has(browser, files, server):

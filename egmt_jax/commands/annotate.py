@@ -3,9 +3,6 @@
 import argparse
 import sys
 
-from egmt_jax.entities import captioner, detector
-from egmt_jax.entities.annotate import annotate_folders
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
@@ -14,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--infrared", required=True, metavar="DIR", help="infrared images of the same names"
     )
     parser.add_argument(
+        "-o",
         "--out",
         required=True,
         metavar="OUT.jsonl",
@@ -21,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--captioner",
-        default=captioner.MODEL,
+        default="Salesforce/blip2-opt-2.7b",
         metavar="MODEL",
         help="BLIP-2, hub id or local path (default: %(default)s)",
     )
     parser.add_argument(
         "--detector",
-        default=detector.MODEL,
+        default="google/flan-t5-large",
         metavar="MODEL",
         help="Flan-T5, hub id or local path (default: %(default)s)",
     )
@@ -42,6 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       UserError: the folders, the models or the file of an earlier run are wrong.
     """
+    from egmt_jax.entities import captioner, detector
+    from egmt_jax.entities.annotate import annotate_folders
+
     failed = annotate_folders(
         arguments.visible,
         arguments.infrared,

@@ -10,15 +10,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", type=pathlib.Path, required=True, metavar="DIR", help="new or empty folder"
     )
     parser.add_argument(
-        "--workdir",
+        "--checkpoint",
         type=pathlib.Path,
-        metavar="RUN",
+        metavar="WORKDIR",
         help="workdir of a training run, for its newest checkpoint; default: the released weights",
     )
-    parser.epilog = (
-        "DIR/README.txt tells what was written. It runs on CPU, GPU (CUDA) and TPU, on pictures "
-        "and batches of any size."
-    )
+    parser.epilog = """\
+What is written runs on CPU, GPU (CUDA) and TPU, on pictures and batches of any size, where jax,
+numpy and flatbuffers are installed and this package is not; DIR/README.txt tells how:
+
+  egmt export-model -o model/
+  cd model && python -c "from load import load; fuse, names = load()"
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,6 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     from egmt_jax.inference.fuser import load_fuser
 
     check_folder(arguments.out)
-    export_model(load_fuser(arguments.workdir), arguments.out)
+    export_model(load_fuser(arguments.checkpoint), arguments.out)
     print(f"{arguments.out}: written; README.txt in it tells how to use it")
     return 0

@@ -2,10 +2,6 @@
 
 import argparse
 
-from egmt_jax.data.images import write_atomically
-from egmt_jax.entities import extract, read_captions
-from egmt_jax.entities.annotations import to_lines
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
@@ -16,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one JSON object a line with id, caption_visible and caption_infrared",
     )
     parser.add_argument(
+        "-o",
         "--out",
         required=True,
         metavar="OUT.jsonl",
@@ -30,6 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
       UserError: the input is wrong, every wrong line named, or the output cannot be written.
     """
     from tqdm import tqdm
+
+    from egmt_jax.data.images import write_atomically
+    from egmt_jax.entities import extract, read_captions
+    from egmt_jax.entities.annotations import to_lines
 
     records = read_captions(arguments.captions)
     for record in tqdm(records, unit="pair", desc="extract", disable=len(records) < 100_000):

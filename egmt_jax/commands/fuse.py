@@ -36,30 +36,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     guidance.add_argument(
         "--entities",
         metavar="NAMES",
-        help="things that guide the fusion, such as person,car; by default the model looks itself",
+        help="up to 8 things that guide the fusion, such as person,car; one that is not known is "
+        "answered with the nearest that are; by default the model looks itself",
     )
     guidance.add_argument("--no-entities", action="store_true", help="switch the guidance off")
-    parser.add_argument("--grey", action="store_true", help="write luma without colour")
+    parser.add_argument(
+        "--grey", action="store_true", help="write luma alone; else colour is the visible picture's"
+    )
     parser.add_argument(
         "--overlay",
         action="store_true",
-        help="draw what the model looked at over each picture, into OUT's folder attention/",
+        help="write what the model looked at, drawn over each picture, as well: beside the "
+        "pictures, into the folder attention/",
     )
     parser.add_argument(
         "--size",
         choices=("visible", "infrared"),
         default="visible",
-        help="whose size the picture has where the two differ (width to height by 5%% at most); "
-        "default: visible",
+        help="whose size the picture has where the two differ (width to height may by 5%% at "
+        "most); default: visible",
     )
     parser.add_argument(
         "--infrared-range",
         metavar="LOW,HIGH",
-        help="infrared values that become black and white: fixed ones such as 27000,31000, or "
-        "percentiles of each image such as 0.5%%,99.5%%, which is the default for 16 bits; of 8 "
-        "bits everything is kept",
+        help="infrared values that become black and white: fixed ones such as 27000,31000, which "
+        "keep pictures comparable, or percentiles of each image such as 0.5%%,99.5%%, the default "
+        "for 16 bits; of 8 bits everything is kept; float32 beyond 0 to 1 needs a range",
     )
-    parser.add_argument("--black-hot", action="store_true", help="warm is dark in infrared")
+    parser.add_argument("--black-hot", action="store_true", help="what is warm is dark in infrared")
     parser.add_argument("--recursive", action="store_true", help="look in folders below, too")
     parser.add_argument(
         "--skip-existing", action="store_true", help="leave out pairs whose output is there"
@@ -71,11 +75,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads that read and write beside the network (default: 2)",
     )
-    parser.epilog = (
-        "Reads 8- and 16-bit images, TIFF of float32, and videos of one frame rate. Writes 8-bit "
-        "PNG files, and videos without sound. Exits with 0 when all is done, 1 when a pair failed "
-        "(the rest is done), 2 on wrong usage, 130 when interrupted."
-    )
+    parser.epilog = """\
+The two pictures of a pair must be registered: each thing at the same place in both. A pair that
+looks shifted or swapped gets a warning. Reads 8- and 16-bit images, TIFF of floats, and videos of
+one frame rate; writes 8-bit PNG files, and videos without sound. Pictures that are there are
+replaced, sources never.
+
+examples:
+  egmt fuse visible.png infrared.png -o fused.png
+  egmt fuse visible/ infrared/ -o fused/ --entities person,car
+  egmt fuse 'street/*_rgb.jpg' 'street/*_th.png' -o fused/ --skip-existing --overlay
+  egmt fuse visible.png thermal.tiff -o fused.png --infrared-range 27000,31000
+  egmt fuse visible.mp4 infrared.mp4 -o fused.mp4
+
+Exits with 0 when all is done, 1 when a pair failed (the rest is done), 2 on wrong usage, 130 when
+interrupted.
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,11 +102,16 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       UserError: nothing can be fused: inputs, output, checkpoint or entities are wrong.
     """
-    from egmt_jax.data.thermal import parse_range
     from egmt_jax.errors import UserError
 
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1")
+    for path in (arguments.visible, arguments.infrared):
+        if not path.exists() and "*" not in path.name:
+            reason = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
+            raise UserError(f"{path}: {reason}")
+    from egmt_jax.data.thermal import parse_range
+
     infrared_range = arguments.infrared_range and parse_range(arguments.infrared_range)
     video = _is_video(arguments)
     jobs = _video(arguments) if video else _jobs(arguments)
@@ -100,10 +120,11 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = [job for job in jobs if not (arguments.skip_existing and job[2].exists())]
     failures: list[str] = []
     if wanted:
-        _keep_compiled()
+        from egmt_jax.compile_cache import keep_compiled
         from egmt_jax.inference import files
         from egmt_jax.inference.fuser import load_fuser
 
+        keep_compiled()
         fuser = load_fuser(arguments.checkpoint)
         if entities:
             fuser.guides(entities)  # tells unknown names before any work
@@ -126,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"egmt fuse: warning: {warning}", file=sys.stderr)
         for failure in failures:
             print(f"egmt fuse: {failure}", file=sys.stderr)
-    if len(jobs) > 1 or failures or not wanted:
+    if len(jobs) > 1 or not wanted:
         skipped = len(jobs) - len(wanted)
         there = f", {skipped} were there" if skipped else ""
         print(f"{len(wanted) - len(failures)} of {len(jobs)} pairs fused{there}: {arguments.out}")
@@ -153,7 +174,7 @@ def _video(arguments: argparse.Namespace):
     visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
     for path in (visible, infrared):
         if not path.is_file():
-            raise UserError(f"{path}: no such file; videos are fused one pair at a time")
+            raise UserError(f"{path}: is no file; videos are fused one pair at a time")
     if arguments.overlay:
         raise UserError("--overlay: is drawn for pictures, not for videos; leave it out")
     out = out / f"{visible.stem}.mp4" if out.is_dir() else out
@@ -167,10 +188,6 @@ def _jobs(arguments: argparse.Namespace):
     from egmt_jax.errors import UserError
 
     visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
-    for path in (visible, infrared):
-        if not (path.exists() or is_many(path)):
-            reason = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
-            raise UserError(f"{path}: {reason}")
     if is_many(visible) != is_many(infrared):
         raise UserError(f"{visible} and {infrared}: give two files or two folders")
     if not is_many(visible):
@@ -195,6 +212,8 @@ def _check_outputs(jobs) -> None:
     for _, _, out in jobs:
         if os.path.realpath(out) in sources:
             raise UserError(f"{out}: would replace a source; name another output")
+        if out.is_dir():
+            raise UserError(f"{out}: is a folder; name another output, or remove it")
     for folder in {job[2].parent.absolute() for job in jobs}:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -214,16 +233,3 @@ def _entities(arguments: argparse.Namespace) -> list[str] | None:
     if not names:
         raise UserError("--entities names nothing; --no-entities switches the guidance off")
     return names
-
-
-def _keep_compiled() -> None:
-    """Has JAX keep what it compiles in the user's cache folder, so that later runs start sooner.
-
-    Left as it is where a folder is set already, by JAX_COMPILATION_CACHE_DIR for instance.
-    """
-    import jax
-
-    if jax.config.jax_compilation_cache_dir is None:
-        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(home, "egmt-jax")))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

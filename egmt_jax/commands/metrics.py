@@ -9,6 +9,14 @@ from egmt_jax.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `egmt metrics`."""
+    for source in ("visible", "infrared"):
+        parser.add_argument(
+            f"--{source}",
+            required=True,
+            type=pathlib.Path,
+            metavar="DIR",
+            help=f"folder of {source} images",
+        )
     parser.add_argument(
         "--fused",
         action="append",
@@ -17,20 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of fused images; give it several times, with names, to compare methods",
     )
     parser.add_argument(
-        "--infrared",
-        required=True,
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder of infrared images",
-    )
-    parser.add_argument(
-        "--visible",
-        required=True,
-        type=pathlib.Path,
-        metavar="DIR",
-        help="folder of visible images",
-    )
-    parser.add_argument(
+        "-o",
         "--out",
         type=pathlib.Path,
         metavar="TABLE.csv",
@@ -44,10 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.png",
         help="box plot per method and metric, PNG or SVG (needs the extra [plot])",
     )
-    parser.epilog = (
-        "Files are matched by stem. Everything is measured on 8-bit grey values; colour files are "
-        "converted to BT.601 luma. Images of one stem must have the same size."
-    )
+    parser.epilog = """\
+Files are matched by stem; those of one stem must have the same size. Everything is measured on
+8-bit grey values; colour files are converted to BT.601 luma. Prints a table of means whose arrows
+point to better, with the best in bold, and the mean rank per method where there are several. The
+docstrings of egmt_jax.metrics define every metric.
+
+examples:
+  egmt metrics --visible vi/ --infrared ir/ --fused fused/
+  egmt metrics --visible vi/ --infrared ir/ --fused ours=fused/ --fused theirs=other/ -o table.csv
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:

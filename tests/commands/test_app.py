@@ -2,7 +2,15 @@
 
 import sys
 
+import pytest
+
 from egmt_jax.cli import main
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_number_that_is_no_port_is_one_line(port, capsys):
+    assert main(["app", "--port", port]) == 1
+    assert capsys.readouterr().err == f"egmt app: --port={port}: 1 to 65535\n"
 
 
 def test_without_gradio_one_line_tells_how_to_get_it(monkeypatch, capsys):

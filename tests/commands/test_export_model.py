@@ -16,7 +16,7 @@ def test_the_model_of_a_run_becomes_a_folder(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr("egmt_jax.inference.fuser.load_fuser", load_fuser)
     folder = tmp_path / "new" / "model"
-    assert main(["export-model", "-o", str(folder), "--workdir", "runs/mine"]) == 0
+    assert main(["export-model", "-o", str(folder), "--checkpoint", "runs/mine"]) == 0
     assert "load.py" in {path.name for path in folder.iterdir()}
     assert [str(workdir) for workdir in asked] == ["runs/mine"]
     assert str(folder) in capsys.readouterr().out
@@ -33,7 +33,7 @@ def test_the_model_of_a_run_becomes_a_folder(monkeypatch, tmp_path, capsys):
 def test_what_cannot_work_is_one_line(tmp_path, capsys, out, message):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    assert main(["export-model", "-o", str(tmp_path / out), "--workdir", str(tmp_path)]) == 1
+    assert main(["export-model", "-o", str(tmp_path / out), "--checkpoint", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -62,7 +62,9 @@ def test_a_broken_pair_is_reported_and_does_not_stop_the_rest(trained, pairs, ca
 
 def test_sizes_that_differ_are_reported_with_both_names(trained, pairs, capsys):
     assert fuse(trained, pairs / "vi" / "0.png", pairs / "ir" / "1.png", pairs / "o.png") == 1
-    assert "0.png has 48 x 40 pixels" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "0.png has 48 x 40 pixels" in told.err
+    assert told.out == "", "of a pair alone one line tells enough"
     assert not (pairs / "o.png").exists()
 
 
@@ -80,6 +82,9 @@ def test_sizes_that_differ_are_reported_with_both_names(trained, pairs, capsys):
         ("vi/0.png", "ir/0.png", "o.png", ("--infrared-range", "0%,120%"), "0 to 100"),
         ("vi/0.png", "ir/0.png", "o.png", ("--jobs", "0"), "--jobs=0: at least 1"),
         ("vi/0.png", "ir/0.png", "vi/0.png", (), "would replace a source"),
+        ("vi/0.png", "ir/0.png", "full", (), "full/0.png: is a folder"),
+        ("vi/0.png", "ir/0.png", f"{'x' * 300}.png", (), "File name too long"),
+        ("vi", "other", "o", (), "vi lacks x"),
         ("vi", "ir", "vi", (), "would replace a source"),
         ("vi", "vi", "o", (), "given as both visible and infrared"),
         ("vi/0.png", "ir/0.png", "vi/0.png/o.png", (), "is not a folder"),
@@ -93,6 +98,8 @@ def test_what_cannot_work_is_one_line(
     trained, pairs, capsys, visible, infrared, out, more, message
 ):
     (pairs / "loop.png").symlink_to(pairs / "loop.png")
+    (pairs / "full" / "0.png").mkdir(parents=True)
+    images.write_png(pairs / "other" / "x.png", made_up_pair(40, 48)[1])
     assert fuse(trained, pairs / visible, pairs / infrared, pairs / out, *more) == 1
     error = capsys.readouterr().err
     assert message in error
