@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float
@@ -333,8 +334,9 @@ def make_step(
         zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
         return jax.lax.scan(add, zeros, (parts, keys))[0]
 
-    @functools.partial(jax.jit, donate_argnums=2, out_shardings=(shardings, None))
-    def step(constants, positive_weight, state, batch):
+    # The seed is no constant, so that runs of other seeds find the program compiled.
+    @functools.partial(jax.jit, donate_argnums=3, out_shardings=(shardings, None))
+    def step(constants, positive_weight, seed, state, batch):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         compute = gradients_of if accumulate == 1 else accumulated
         gradients, terms = compute(state.params, constants, positive_weight, batch, key)
@@ -353,4 +355,4 @@ def make_step(
             average = jax.tree.map(lambda a, p: p + decay * (a - p), average, params)
         return TrainState(state.step + 1, params, optimizer_state, average), scalars
 
-    return functools.partial(step, constants, positive_weight)
+    return functools.partial(step, constants, positive_weight, np.uint32(seed))
