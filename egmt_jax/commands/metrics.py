@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if out is not None and out.suffix.lower() != ".csv":
         raise UserError(f"--out {out}: the table is a .csv file; change the suffix")
 
+    from egmt_jax.compile_cache import keep_compiled
     from egmt_jax.data.images import check_writable, write_atomically
     from egmt_jax.metrics import folders, manifest, summary, to_markdown, write_csv, write_manifest
     from egmt_jax.metrics.plot import check_plot, write_plot
@@ -84,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in checked.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
+    keep_compiled()
     rows = {method: folders.score_files(checked, method, journal) for method in checked.methods}
     table = to_markdown({method: summary(own) for method, own in rows.items()})
     print(table, end="")
