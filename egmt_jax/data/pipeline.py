@@ -1,6 +1,10 @@
 """From TFDS records to training batches (Grain), and to whole pairs for evaluation."""
 
 import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +27,10 @@ LABELLED_SHARE = 0.6
 entities of the pair; its largest square always is."""
 
 MOST_LISTED = 20
+
+WORKERS_OUTLIVE = 20.0
+"""Seconds that worker processes go on after a SIGTERM: one that reaches a whole run must not take
+the batches from the process that has yet to save."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,8 +244,25 @@ def training_batches(
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
     iterator = data.to_iter_dataset(options)
     if workers:
-        iterator = iterator.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+        iterator = iterator.mp_prefetch(
+            grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_end_with_parent
+        )
     return iterator
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """Makes a worker process end with its parent, also where that is killed, and not before it."""
+    del worker, workers
+
+    def end():
+        os._exit(1)
+
+    def watch():
+        multiprocessing.parent_process().join()
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(WORKERS_OUTLIVE, end).start())
 
 
 def batches_of_process(
