@@ -6,12 +6,14 @@
 Fields of the config can be set on the command line: --config.optimizer.steps=4000. A run that was
 interrupted resumes when the same command is given again.
 
-On Slurm and TPU machines the processes of a run find each other. Elsewhere start one per machine:
+Within srun and on TPU machines the processes of a run find each other. Elsewhere start one per
+machine, with a --workdir that all of them see:
 
     python launch.py ... --coordinator=HOST:PORT --processes=2 --process_id=0    # and 1
 """
 
 import logging as standard_logging
+import os
 import pathlib
 import sys
 
@@ -71,7 +73,17 @@ def main(arguments: list[str]) -> None:
     except (UserError, FloatingPointError) as error:
         failure = f"launch.py: {error}"
     if failure:  # here, where the exception and the work it holds on to are gone
-        sys.exit(failure)
+        end(failure)
+
+
+def end(failure: str) -> None:
+    """Ends this process, and so the others of its run, with a message."""
+    import jax
+
+    if jax.process_count() > 1:  # an orderly end waits for the others, and they for this one
+        print(failure, file=sys.stderr, flush=True)
+        os._exit(1)
+    sys.exit(failure)
 
 
 def keep_compiled(workdir: str) -> None:
@@ -89,10 +101,22 @@ def parse(arguments: list[str]) -> list[str]:
         rest = flags.FLAGS(arguments)
         _CONFIG.value.items()  # one that could not be loaded says so when it is looked at
         return rest
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+    except (
+        flags.Error,
+        AttributeError,
+        ImportError,
+        KeyError,
+        NameError,
+        OSError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:
         message = str(error).strip()
         if "Traceback" in message:  # that of the config file: its last line is the reason
             message = message.splitlines()[-1]
+        if message.startswith(("'", '"')):  # ml_collections names the field and no more
+            message = f"the config has no field {message}"
         sys.exit(f"launch.py: {' '.join(message.split())}")
 
 

@@ -35,7 +35,7 @@ SAME = (
     "data.batch_size",
     "data.crop",
     "optimizer.ema",
-    "optimizer.clip",
+    "start_from",
 )
 """Fields of the config that a resumed run must share with the one it goes on from."""
 
@@ -233,12 +233,12 @@ def _check_same(saved: dict[str, Any], about: dict[str, Any], where) -> None:
         mine, theirs = about["config"], saved["config"]
         for part in name.split("."):
             mine, theirs = mine[part], theirs.get(part)
-        if mine != theirs:
+        if theirs is not None and mine != theirs:  # older checkpoints do not tell of all
             raise UserError(
-                f"{where}: its run has {name}={theirs}, this config {mine}; "
+                f"{where}: its run has {name}={theirs!r}, this config {mine!r}; "
                 "resume with the same value or choose another --workdir"
             )
-    theirs = saved.get("data", about["data"])  # older checkpoints do not tell
+    theirs = saved.get("data", about["data"])  # likewise
     if theirs != about["data"]:
         changes = [f"was {line}" for line in theirs if line not in about["data"]]
         changes += [f"is {line}" for line in about["data"] if line not in theirs]

@@ -10,17 +10,20 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
+import egmt_jax
 from egmt_jax.data.images import write_atomically
 from egmt_jax.errors import UserError
 from egmt_jax.training.processes import is_first
 
 HISTORY = "history.jsonl"
 PREFIX = "validation/"
-VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "egmt-jax")
+VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+MOST_WAITING = 1000
+"""Events that TensorBoard's writer may be behind by."""
 
 PROFILE_AFTER, PROFILED = 5, 5
 """Steps before a trace begins, so that compilation is over, and steps in it."""
@@ -49,7 +52,9 @@ class RunLog:
         write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in kept).encode())
         self._scored = {row["step"] for row in kept if any(PREFIX in name for name in row)}
         self._writer = SummaryWriter(
-            str(folder / "tensorboard"), purge_step=first + 1 if first else None
+            str(folder / "tensorboard"),
+            purge_step=first + 1 if first else None,
+            max_queue=MOST_WAITING,
         )
         self._writer.add_text("config", f"```\n{config.to_json_best_effort(indent=2)}\n```")
 
@@ -62,7 +67,7 @@ class RunLog:
         if not self._writer:
             return
         scalars = {name if "/" in name else f"loss/{name}": v for name, v in scalars.items()}
-        # First, since the writer waits for ever where its file cannot grow.
+        self._check_writer()
         try:
             with self._path.open("a") as file:
                 file.write(json.dumps({"step": step, **scalars}) + "\n")
@@ -72,23 +77,38 @@ class RunLog:
             self._writer.add_scalar(name, value, step)
 
     def has_scores(self, step: int) -> bool:
-        """Whether the model was evaluated after this step; all processes must ask."""
-        return bool(multihost_utils.broadcast_one_to_all(np.asarray(step in self._scored)))
+        """Whether the model was evaluated after this step, as the first process knows."""
+        return step in self._scored
 
     def picture(self, picture: np.ndarray, step: int) -> None:
-        """Adds a picture, uint8 RGB."""
+        """Adds a picture, uint8 RGB.
+
+        Raises:
+          UserError: the disk is full.
+        """
         if self._writer:
+            self._check_writer()
             self._writer.add_image("pairs", picture, step, dataformats="HWC")
+
+    def _check_writer(self):
+        # Its thread dies where its file cannot grow; a full queue would then wait for ever.
+        if not self._writer.file_writer.event_writer._worker.is_alive():
+            raise UserError(
+                f"{self._path.parent / 'tensorboard'}: cannot be written; make room and run again"
+            )
 
     def close(self) -> None:
         """Writes what is left; a full disk is passed over, something else will have told of it."""
         if not self._writer:
             return
+        events = self._writer.file_writer.event_writer
+        if not events._worker.is_alive():
+            events._event_queue.cancel_join_thread()  # the end would wait for its reader
         try:
             self._writer.close()
         except OSError:
             # tensorboardX tries once more at exit, and would end the program with a traceback.
-            self._writer.file_writer.event_writer.close = lambda: None
+            events.close = lambda: None
 
 
 def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
@@ -120,7 +140,8 @@ def _write_environment(folder: pathlib.Path, first: int) -> None:
             "command": sys.argv,
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+            "versions": {name: importlib.metadata.version(name) for name in VERSIONS}
+            | {"egmt-jax": egmt_jax.__version__},
             "devices": [device.device_kind for device in jax.devices()],
             "processes": jax.process_count(),
         }

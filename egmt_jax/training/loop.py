@@ -21,10 +21,12 @@ from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.entities.sentences import SENTENCES, caption_features, check_encoder
 from egmt_jax.errors import UserError
+from egmt_jax.training.bounds import check_bounds
 from egmt_jax.training.checkpoints import Checkpoints, build_model, starting_params
 from egmt_jax.training.logs import Profile, RunLog
 from egmt_jax.training.processes import (
     StopSignal,
+    as_first_says,
     first_process_first,
     is_first,
     only_run_in,
@@ -75,8 +77,9 @@ def train(
 ) -> dict[str, float]:
     """Trains until `config.optimizer.steps`, resuming from the newest checkpoint in `workdir`.
 
-    SIGTERM saves a checkpoint and returns. A run that was interrupted in any way and started again
-    ends with the parameters of one that was not, bit for bit on the same devices.
+    SIGTERM saves a checkpoint and returns, or ends the program at once if no step was made yet. A
+    run that was interrupted in any way and started again ends with the parameters of one that was
+    not, bit for bit on the same devices.
 
     Args:
       config: see `configs/base.py`.
@@ -94,9 +97,10 @@ def train(
         workdir; before any training. Later: a checkpoint cannot be written.
       FloatingPointError: a loss term is not finite; names the step and the term.
     """
+    check_bounds(config)
     folder = pathlib.Path(workdir)
-    with only_run_in(folder):
-        return _train(config, folder, draw, evaluate)
+    with only_run_in(folder), StopSignal() as stop:
+        return _train(config, folder, draw, evaluate, stop)
 
 
 class Ready(NamedTuple):
@@ -117,11 +121,14 @@ class Ready(NamedTuple):
 
 def make_objective(config: ConfigDict) -> Objective:
     """What a config aims at; raises UserError where a field does not fit."""
-    return Objective(
-        weights=config.loss.to_dict(),
-        label_smoothing=config.classifier.label_smoothing,
-        **config.guidance,
-    )
+    try:
+        return Objective(
+            weights=config.loss.to_dict(),
+            label_smoothing=config.classifier.label_smoothing,
+            **config.guidance,
+        )
+    except TypeError as error:
+        raise UserError(f"guidance: {error}") from error
 
 
 def make_ready(
@@ -148,7 +155,10 @@ def make_ready(
             f"data.batch_size={config.data.batch_size} must be a multiple of "
             f"optimizer.accumulate={accumulate}"
         )
-    optimizer = make_optimizer(**settings)
+    try:
+        optimizer = make_optimizer(**settings)
+    except TypeError as error:
+        raise UserError(f"optimizer: {error}") from error
     state = initial_state(params, optimizer, averaged=ema > 0.0)
     shardings = state_shardings(state, mesh)
     constants = put(constants, replicated(constants, mesh))
@@ -166,7 +176,7 @@ def make_ready(
     return Ready(graphdef, constants, put(state, shardings), step)
 
 
-def _train(config, folder, draw, evaluate):
+def _train(config, folder, draw, evaluate, stop):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
     table = load_text_features(config.text_features).features
@@ -196,10 +206,12 @@ def _train(config, folder, draw, evaluate):
         mixtures.describe(mixture, config.data.train_split),
     )
     first = seen = 0
+    steps = config.optimizer.steps
     if checkpoints.latest is not None:
         first = checkpoints.latest
         state, seen = checkpoints.restore(state)
-        _tell(f"resuming {folder} from step {first}")
+        done = f": all {steps} are done" if first >= steps else ""
+        _tell(f"resuming {folder} from step {first}{done}")
     else:
         if config.start_from:
             params = starting_params(config.start_from, state.params)
@@ -210,10 +222,11 @@ def _train(config, folder, draw, evaluate):
     )
 
     log = RunLog(folder, config, first)
-    steps = config.optimizer.steps
+    if is_first() and first < steps:
+        (folder / REPORT).unlink(missing_ok=True)  # of a run that was shorter
     profile = Profile(folder, first, steps) if config.profile else None
 
-    def look(state, number, stop, draws, scores):
+    def look(state, number, draws, scores):
         if not (draws or scores):
             return
         kept = state.params if state.ema is None else state.ema
@@ -227,10 +240,15 @@ def _train(config, folder, draw, evaluate):
     scalars: dict[str, float] = {}
     bar = tqdm(total=steps, initial=first, desc="Training", unit="step", disable=not is_first())
     iterator = iter(batches)
-    with StopSignal() as stop, bar, contextlib.closing(log), contextlib.closing(iterator):
-        # The end of the run before may have cut an evaluation short.
-        if first and validation.scores_at(first) and not log.has_scores(first):
-            look(state, first, stop, draws=False, scores=True)
+    with bar, contextlib.closing(log), contextlib.closing(iterator):
+        # The start before may have ended before the last evaluation or the report.
+        unscored = as_first_says(first > 0 and not log.has_scores(first))
+        unreported = as_first_says(first == steps and not (folder / REPORT).exists())
+        draws = unreported and validation.draws_at(first)
+        scores = unscored and validation.scores_at(first)
+        if draws or scores:
+            stop.keep_noting()  # of what may be the best model
+            look(state, first, draws, scores)
         for number in range(first + 1, steps + 1):
             batch = global_batch(next(iterator), mesh)
             if profile:
@@ -252,7 +270,7 @@ def _train(config, folder, draw, evaluate):
                 log.scalars(scalars, number)
                 bar.set_postfix(loss=f"{scalars['loss']:.4f}")
             if not stopping:
-                look(state, number, stop, draws, scores)
+                look(state, number, draws, scores)
             if saves or stop.noted:
                 while recent:  # the signal came since
                     scalars = _finite(*recent.popleft())
@@ -261,8 +279,7 @@ def _train(config, folder, draw, evaluate):
                 logging.warning("stopped by a signal at step %d; run again to resume", number)
                 break
         checkpoints.finish()
-    # The end of a run that was finished before may still lack its report.
-    if is_first() and not stop.noted and (scalars or not (folder / REPORT).exists()):
+    if is_first() and not stop.noted and not (folder / REPORT).exists():
         write_report(folder, config, validation.picture)
     if scalars:
         terms = ", ".join(f"{name} {value:.6f}" for name, value in scalars.items())
@@ -298,7 +315,7 @@ def _finite(step: int, scalars: dict[str, Any]) -> dict[str, float]:
     Raises:
       FloatingPointError: names the step and the terms that are not finite.
     """
-    scalars = {name: float(value) for name, value in scalars.items()}
+    scalars = {name: float(value) for name, value in jax.device_get(scalars).items()}
     wrong = [name for name, value in scalars.items() if not np.isfinite(value)]
     if wrong:
         raise FloatingPointError(

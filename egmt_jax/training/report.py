@@ -24,12 +24,13 @@ def write_report(folder: pathlib.Path, config: ConfigDict, picture: np.ndarray |
     rows = read_history(folder)
     losses = [row for row in rows if "loss/loss" in row]
     scores = [row for row in rows if PREFIX + next(iter(METRICS)) in row]
+    sets = [entry.name for entry in config.data.mixture.values() if entry.weight]
     model = ", ".join(f"{name} {value}" for name, value in config.model.items())
     page = [
         f"# {folder.absolute().name}",
-        f"{config.optimizer.steps} steps of {config.data.batch_size} pairs of {config.data.name}, "
-        f"crops of {config.data.crop} pixels, seed {config.seed}. Model: {model}. All else "
-        "is in `config.json` and `environment.json`.",
+        f"{config.optimizer.steps} steps of {config.data.batch_size} pairs of "
+        f"{', '.join(sets) or config.data.name}, crops of {config.data.crop} pixels, seed "
+        f"{config.seed}. Model: {model}. All else is in `config.json` and `environment.json`.",
         "## Losses",
     ]
     try:

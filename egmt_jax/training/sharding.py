@@ -1,5 +1,6 @@
 """One mesh of devices, and where each array of the training state lies on it."""
 
+import functools
 import re
 
 import jax
@@ -76,6 +77,7 @@ def local_copy(tree):
     return multihost_utils.process_allgather(tree, tiled=True)
 
 
+@functools.cache  # asked at every step
 def data_share(mesh: Mesh) -> tuple[int, int]:
     """Which share of every batch this process's devices need, and of how many.
 
