@@ -18,7 +18,8 @@ def launch(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config.optimizer.stepz=3"], "stepz"),
+        (["--config.optimizer.stepz=3"], "the config has no field"),
+        (["--config.optimizer.steps=many"], "--config.optimizer.steps=many: invalid literal"),
         (["--config=configs/none.py"], "configs/none.py"),
         (["--config=configs/demo.py:no_text"], "config variant 'no_text': known are"),
         (["--processes=2"], "--coordinator is missing"),

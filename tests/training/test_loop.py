@@ -57,6 +57,8 @@ def test_training_changes_every_kind_of_parameter(config, tmp_path):
 
 
 def test_a_run_stopped_by_a_signal_resumes_to_the_same_parameters(config, tmp_path, caplog):
+    scenes = {"name": config.data.name, "weight": 1.0}
+    config.data.mixture = {"one": scenes, "two": scenes | {"weight": 0.4, "whole": 1.0}}
     jax.config.update("jax_log_compiles", True)
     try:
         train(config, tmp_path / "straight", draw=sample_sheet)
@@ -128,7 +130,6 @@ def test_an_evaluation_is_given_up_when_told_to_stop_and_made_up_later(config, t
 
 def test_what_a_signal_cuts_off_the_end_is_made_up_by_the_next_start(config, tmp_path):
     config.evaluation.update(every=6, most=1)
-    config.log.pictures_every = 0
     counts = []
 
     def evaluate(model, pairs):
@@ -137,11 +138,14 @@ def test_what_a_signal_cuts_off_the_end_is_made_up_by_the_next_start(config, tmp
         counts.append(len(list(pairs)))
         return dict.fromkeys(METRICS, 0.5)
 
-    train(config, tmp_path, evaluate=evaluate)
+    (tmp_path / "report.md").write_text("of a shorter run")
+    train(config, tmp_path, sample_sheet, evaluate)
     assert not (tmp_path / "report.md").exists()
-    assert train(config, tmp_path, evaluate=evaluate) == {}
+    assert train(config, tmp_path, sample_sheet, evaluate) == {}
     assert counts == [0, 1]
-    assert "step 6" in (tmp_path / "report.md").read_text()
+    report = (tmp_path / "report.md").read_text()
+    assert "step 6" in report
+    assert "samples.png" in report
 
 
 @pytest.mark.slow
@@ -172,10 +176,11 @@ def test_a_profile_can_be_read_by_perfetto(config, tmp_path):
     assert list(tmp_path.glob("profile/**/*.xplane.pb"))
 
 
-def test_a_finished_run_is_left_as_it_is(config, tmp_path):
+def test_a_finished_run_is_left_as_it_is(config, tmp_path, capsys):
     train(config, tmp_path)
     before = parameters(tmp_path)
     assert train(config, tmp_path) == {}
+    assert "from step 6: all 6 are done" in capsys.readouterr().out
     assert_same(before, parameters(tmp_path))
 
 
@@ -192,6 +197,7 @@ def test_resuming_with_another_model_or_other_data_is_refused(config, tmp_path):
         ({"model.width": 16}, r"has model=.*'width': 8"),
         ({"data.batch_size": 16}, "has data.batch_size=8, this config 16"),
         ({"data.crop": 24}, "has data.crop=32, this config 24"),
+        ({"start_from": "released"}, "has start_from='', this config 'released'"),
         (
             {"data.train_split": "train[:9]"},
             r"\(was entity_scenes/tiny/1\.0\.0, \d+ pairs in train, weight 1; "
@@ -205,8 +211,7 @@ def test_resuming_with_another_model_or_other_data_is_refused(config, tmp_path):
     ):
         other = copy.deepcopy(config)
         for field, value in changes.items():
-            part, _, name = field.partition(".")
-            other[part][name] = value
+            other.update_from_flattened_dict({field: value})
         with pytest.raises(UserError, match=message) as error:
             train(other, tmp_path)
         assert "\n" not in str(error.value)
@@ -262,6 +267,15 @@ def test_workers_are_gone_when_training_returns(scenes_dir, tmp_path):
         ("model.patch", 3, "model: patch is 2 or 4"),
         ("optimizer.steps", 0, "optimizer.steps=0: at least 1"),
         ("text_features", "none", "none"),
+        ("data.crop", 300, "data.crop=300: 17 to 256"),
+        ("checkpoint.keep", 0, "checkpoint.keep=0: at least 1"),
+        ("evaluation.most", 0, "evaluation.most=0: at least 1"),
+        ("optimizer.clip", 0.0, "optimizer.clip=0.0: at least 1e-09"),
+        ("optimizer.accumulate", 0, "optimizer.accumulate=0: at least 1"),
+        ("optimizer.module_rates", {"decoder": -1.0}, "module_rates.decoder=-1.0: at least 0"),
+        ("optimizer.speed", 2.0, "optimizer: make_optimizer() got an unexpected keyword"),
+        ("loss.structure", float("nan"), "loss.structure=nan: at least 0"),
+        ("seed", -1, "seed=-1: 0 to"),
     ],
 )
 def test_what_cannot_work_is_told_before_training(config, tmp_path, field, value, message):

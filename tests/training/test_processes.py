@@ -11,7 +11,7 @@ from training_runs import saved, steps, wait_for_step
 from egmt_jax.errors import UserError
 from egmt_jax.training import processes
 from egmt_jax.training.logs import read_history
-from egmt_jax.training.processes import start_processes
+from egmt_jax.training.processes import only_run_in, start_processes
 
 
 def together(launch, workdir, *arguments):
@@ -83,6 +83,16 @@ def pair_stop(running, workdir, finish):
     assert re.search(r"stopped by a signal at step \d+", output) or len(running) == 2
 
 
+@pytest.mark.slow
+def test_a_process_that_is_refused_ends_the_others(launch, finish, tmp_path):
+    with only_run_in(tmp_path):
+        first, second = together(launch, tmp_path)
+        code, output = finish(first)
+        assert code == 1
+        assert "another run trains in it" in output.splitlines()[-1]
+        assert finish(second, seconds=60)[0] != 0
+
+
 @pytest.fixture
 def started(monkeypatch):
     calls = []
@@ -93,15 +103,26 @@ def started(monkeypatch):
 def test_processes_start_by_flags_on_slurm_or_alone(started, monkeypatch):
     monkeypatch.setattr(processes, "_on_tpu", lambda: False)
     start_processes(environment={})
-    start_processes(environment={"SLURM_NTASKS": "1"})
+    step = {"SLURM_STEP_NODELIST": "node[1-4]"}
+    start_processes(environment=step | {"SLURM_NTASKS": "1"})
+    start_processes(environment={"SLURM_NTASKS": "4"})  # a batch script, not yet srun
     assert started == []
     start_processes("host:1234", 2, 0, environment={})
     assert started == [("host:1234", 2, 0)]
-    start_processes(environment={"SLURM_NTASKS": "4"})
+    start_processes(environment=step | {"SLURM_NTASKS": "4"})
     assert started[1:] == [()]
     monkeypatch.setattr(processes, "_on_tpu", lambda: True)
     start_processes(environment={})
     assert started[2:] == [()]
+
+
+def test_a_tpu_of_no_cluster_is_taken_as_the_only_machine(monkeypatch):
+    def initialize():
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(processes, "_on_tpu", lambda: True)
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    start_processes(environment={})
 
 
 def test_flags_of_processes_belong_together(started):
@@ -109,4 +130,6 @@ def test_flags_of_processes_belong_together(started):
         start_processes("host:1234", None, 0)
     with pytest.raises(UserError, match="--process_id=2 must be 0 to 1"):
         start_processes("host:1234", 2, 2)
+    with pytest.raises(UserError, match="--coordinator=host: host:port is wanted"):
+        start_processes("host", 2, 0)
     assert started == []

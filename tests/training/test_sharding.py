@@ -11,7 +11,7 @@ from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 from egmt_jax.training.sharding import global_batch, make_mesh, state_shardings
-from egmt_jax.training.step import Objective, TrainState, make_optimizer, make_step
+from egmt_jax.training.step import Objective, initial_state, make_optimizer, make_step
 
 AIM = Objective(
     weights={
@@ -49,12 +49,14 @@ def made_up_source():
     return source
 
 
-def batches(count):
-    vocabulary = load_vocabulary()
+def mixture():
+    vocabulary, source = load_vocabulary(), made_up_source()
     transform = pipeline.CropAndAugment(size=32, whole=0.5, jitter=0.1, vocabulary=vocabulary)
-    iterator = iter(
-        pipeline.training_batches([pipeline.Part(made_up_source(), transform)], 8, seed=0)
-    )
+    return [pipeline.Part(source, transform), pipeline.Part(source[:3], transform, 0.4)]
+
+
+def batches(count):
+    iterator = iter(pipeline.training_batches(mixture(), 8, seed=0))
     return [next(iterator) for _ in range(count)]
 
 
@@ -64,10 +66,10 @@ def losses_on(mesh, steps):
     graphdef, params, constants = nnx.split(model, nnx.Param, ...)
     params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
     optimizer = make_optimizer(1e-3, 2, steps, 1e-4, 1.0)
-    state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+    state = initial_state(params, optimizer, averaged=True)
     shardings = state_shardings(state, mesh)
     state = jax.device_put(state, shardings)
-    step = make_step(graphdef, constants, optimizer, jnp.ones(entities), 0, AIM, shardings)
+    step = make_step(graphdef, constants, optimizer, jnp.ones(entities), 0, AIM, shardings, ema=0.9)
     losses = []
     for batch in batches(steps):
         state, scalars = step(state, global_batch(batch, mesh))
@@ -87,8 +89,9 @@ def test_eight_devices_give_the_losses_of_one_and_share_the_parameters():
     assert kernel.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // 2
     moments = [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.shape == kernel.shape]
     assert moments
-    for moment in moments:
-        assert moment.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // 2
+    average = state.ema["visible_encoder"]["deep"]["conv"]["kernel"]
+    for like in (*moments, average):
+        assert like.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // 2
 
 
 @pytest.mark.slow
@@ -100,10 +103,7 @@ def test_every_mesh_gives_the_loss_curve_of_one_device(data, model):
 
 
 def test_batches_start_anywhere_and_shares_make_the_whole():
-    whole = batches(6)
-    vocabulary = load_vocabulary()
-    transform = pipeline.CropAndAugment(size=32, whole=0.5, jitter=0.1, vocabulary=vocabulary)
-    parts = [pipeline.Part(made_up_source(), transform)]
+    whole, parts = batches(6), mixture()
     later = iter(pipeline.training_batches(parts, 8, seed=0, start=4))
     jax.tree.map(np.testing.assert_array_equal, next(later), whole[4])
     shares = [

@@ -89,7 +89,7 @@ def one_step(ema=0.0, accumulate=1):
     graphdef, params, constants = split()
     optimizer = make_optimizer(1e-2, 0, 10, 0.0, 1e9)
     state = initial_state(params, optimizer, averaged=ema > 0.0)
-    before = jax.device_get(params)
+    before = jax.tree.map(np.array, params)  # copies: what is viewed is not given away
     given = jax.tree.leaves(state)
     one = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), state)
     weight = jnp.ones(ENTITIES)
@@ -138,6 +138,33 @@ def test_matrices_decay_and_vectors_do_not():
         updates, _ = optimizer.update(nothing, optimizer.init(params), params)
     assert (updates["w"] < 0.0).all()
     np.testing.assert_array_equal(updates["b"], 0.0)
+
+
+def updates_by(clip, gradients, warmup=0):
+    """Updates of one matrix in turn; Adam's have the size of the learning rate if all is alike."""
+    params = {"w": jnp.ones((2, 2))}
+    optimizer = make_optimizer(1e-2, warmup, len(gradients), 0.0, clip)
+    state, updates = optimizer.init(params), []
+    with jax.numpy_dtype_promotion("standard"):
+        update = jax.jit(optimizer.update)
+        for gradient in gradients:
+            step, state = update({"w": jnp.full((2, 2), gradient)}, state, params)
+            updates.append(float(-step["w"][0, 0]))
+    return updates
+
+
+def test_the_learning_rate_rises_linearly_and_falls_to_a_hundredth():
+    rates = np.asarray(updates_by(1.0, [0.1] * 100, warmup=10))
+    np.testing.assert_allclose(rates[:11], np.linspace(0.0, 1e-2, 11), rtol=1e-3, atol=1e-8)
+    np.testing.assert_allclose(rates[55], 0.505e-2, rtol=1e-2)
+    assert (np.diff(rates[10:]) < 0.0).all()
+    assert 1e-4 <= rates[-1] < 1.2e-4
+
+
+def test_gradients_are_clipped_by_their_norm():
+    same = updates_by(1.0, [5.0, 5.0, 5.0])
+    np.testing.assert_allclose(updates_by(1.0, [5.0, 5e3, 50.0]), same, rtol=1e-5)
+    assert not np.allclose(updates_by(float("inf"), [5.0, 5e3, 50.0]), same, rtol=0.1)
 
 
 def test_bfloat16_activations_leave_losses_in_float32_and_close():
