@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import typing
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -99,23 +100,32 @@ def load_packed(folder: str | os.PathLike = FOLDER) -> Packed:
     return Packed(model, tuple(settings["vocabulary"]), settings["text_features"])
 
 
-def save_pretrained(workdir: str | os.PathLike, folder: str | os.PathLike) -> None:
+def save_pretrained(workdirs: Sequence[str | os.PathLike], folder: str | os.PathLike) -> None:
     """Packs the newest checkpoint of a training run as `load_pretrained` reads it.
 
+    Of several runs the mean of the parameters is taken. Where one run began with the parameters of
+    another, that is a model between the two (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022).
+
     Args:
-      workdir: of the run.
+      workdirs: of the runs; their models have one structure and one vocabulary.
       folder: gets `weights.npz` (float32) and `settings.json`.
 
     Raises:
-      UserError: no checkpoint, or the folder cannot be written.
+      UserError: no checkpoint, models that differ, or the folder cannot be written.
     """
     from egmt_jax.training.checkpoints import load_model  # Orbax is slow to import
 
-    model, vocabulary, config = load_model(workdir)
-    state = nnx.to_pure_dict(nnx.state(model))
+    runs = [load_model(workdir) for workdir in workdirs]
+    model, vocabulary, config = runs[0]
+    for workdir, other in zip(workdirs, runs, strict=True):
+        if (other[1], other[2].model) != (vocabulary, config.model):
+            raise UserError(f"{workdir}: another model or vocabulary than {workdirs[0]}; no mean")
+    states = [nnx.to_pure_dict(nnx.state(run[0])) for run in runs]
+    state = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0, dtype=np.float32), *states)
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     packed = io.BytesIO()
-    np.savez(packed, **{_name(path): np.asarray(leaf) for path, leaf in leaves})
+    np.savez(packed, **{_name(path): leaf for path, leaf in leaves})
     settings = {
         "model": {k: v for k, v in config.model.to_dict().items() if k != "dtype"},
         "text_features": config.text_features,

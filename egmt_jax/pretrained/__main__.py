@@ -11,10 +11,12 @@ if __name__ == "__main__":
         prog="python -m egmt_jax.pretrained",
         description="Packs the newest checkpoint of a training run, for egmt_jax.load_pretrained.",
     )
-    parser.add_argument("workdir", help="of the run")
+    parser.add_argument(
+        "workdirs", nargs="+", metavar="workdir", help="of the run; the mean of several is packed"
+    )
     parser.add_argument("--out", required=True, help="folder that gets weights and settings")
     arguments = parser.parse_args()
     try:
-        save_pretrained(arguments.workdir, arguments.out)
+        save_pretrained(arguments.workdirs, arguments.out)
     except UserError as error:
         sys.exit(f"egmt_jax.pretrained: {error}")

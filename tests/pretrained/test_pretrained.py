@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 import egmt_jax
 from egmt_jax import pretrained
@@ -15,6 +17,7 @@ from egmt_jax.data.images import read_image, to_uint8
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.testing import made_up_pair
+from egmt_jax.training import checkpoints
 
 STORED = pathlib.Path(__file__).parent / "fused_pair.png"
 
@@ -61,12 +64,29 @@ def test_names_a_damaged_file(tmp_path):
 
 def test_packs_a_run(tmp_path, trained):
     packed = tmp_path / "packed"
-    pretrained.save_pretrained(trained, packed)
+    pretrained.save_pretrained([trained], packed)
     visible, infrared = made_up_pair(48, 64)
     own = egmt_jax.Fuser.load(trained)(visible, infrared).fused
     np.testing.assert_array_equal(egmt_jax.load_pretrained(packed)(visible, infrared).fused, own)
     settings = json.loads((packed / pretrained.SETTINGS).read_text())
     assert tuple(settings["vocabulary"]) == load_vocabulary().names
+
+
+def test_packs_the_mean_of_runs(tmp_path, trained, monkeypatch):
+    model, *rest = checkpoints.load_model(trained)
+    graphdef, state = nnx.split(model)
+    other = nnx.merge(graphdef, jax.tree.map(lambda leaf: 3.0 * leaf, state))
+    runs = {"one": (model, *rest), "other": (other, *rest)}
+    monkeypatch.setattr(checkpoints, "load_model", runs.get)
+    pretrained.save_pretrained(["one", "other"], tmp_path)
+    packed = nnx.state(pretrained.load_packed(tmp_path).model, nnx.Param)
+    for mean, leaf in zip(
+        jax.tree.leaves(packed), jax.tree.leaves(nnx.state(model, nnx.Param)), strict=True
+    ):
+        np.testing.assert_allclose(mean, 2.0 * leaf, rtol=1e-6)
+    runs["other"] = (other, ("car",), rest[1])
+    with pytest.raises(UserError, match="other: another model or vocabulary than one"):
+        pretrained.save_pretrained(["one", "other"], tmp_path)
 
 
 def test_the_command_names_what_is_missing(tmp_path):
