@@ -32,7 +32,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 "train_split": "train",
                 "validation_split": "validation",
                 "test_split": "test",
-                # Side of the training crops in pixels, at most 256.
+                # Side of the training crops in pixels, 17 to 256.
                 "crop": 128,
                 # Share of examples that show the largest square of the whole pair, reduced.
                 "whole": 0.3,
@@ -93,8 +93,10 @@ def get_config(variant: str = "") -> ConfigDict:
                 "warmup": 200,
                 "steps": 8000,
                 "weight_decay": 1e-4,
+                # Largest norm of the gradients; inf: any.
                 "clip": 1.0,
-                # Factors on the learning rate by module: {"classifier": 0.1}; 0 freezes.
+                # Factors on the learning rate by module, 0 freezes; on the command line
+                # --config.optimizer.module_rates="{'classifier': 0.1}".
                 "module_rates": {},
                 # Decay of a moving average of the parameters, which is then used; 0: none.
                 "ema": 0.0,

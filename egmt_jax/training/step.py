@@ -17,6 +17,19 @@ from egmt_jax.errors import UserError
 from egmt_jax.models import EGMT, Context, Entities, Visual
 
 GIVEN = ("own", "shuffled", "sentence")
+TERMS = (
+    "intensity",
+    "prominence",
+    "gradient",
+    "structure",
+    "information",
+    "complementarity",
+    "contrast",
+    "exposure",
+    "classification",
+    "localisation",
+)
+"""The loss terms, see `egmt_jax.losses`."""
 
 
 @jax.tree_util.register_dataclass
@@ -80,6 +93,9 @@ class Objective:
     contrast: float = 1.0
 
     def __post_init__(self):
+        unknown = sorted(set(self.weights) - set(TERMS))
+        if unknown:
+            raise UserError(f"loss.{unknown[0]}: no such term; there are {', '.join(TERMS)}")
         if self.given not in GIVEN:
             raise UserError(f"guidance.given={self.given!r}: known are {', '.join(GIVEN)}")
         if self.given == "sentence" and self.self_guided:

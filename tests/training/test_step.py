@@ -292,3 +292,5 @@ def test_shuffled_guidance_is_that_of_another_pair():
     np.testing.assert_array_equal(shuffled["classification"], own["classification"])
     with pytest.raises(UserError, match=r"guidance\.given='none': known are own, shuffled"):
         dataclasses.replace(AIM, given="none")
+    with pytest.raises(UserError, match=r"loss\.contrat: no such term; there are intensity"):
+        dataclasses.replace(AIM, weights={"contrat": 1.0})
