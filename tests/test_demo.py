@@ -35,6 +35,7 @@ def last_loss(printed):
     return float(re.search(r"\bloss (\S+?),", printed.splitlines()[-1])[1])
 
 
+@pytest.mark.slow
 def test_a_few_steps_end_to_end_give_one_loss_on_one_device_and_on_eight(tmp_path):
     small = (
         "--config.data.name=entity_scenes/tiny",

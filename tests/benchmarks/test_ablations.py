@@ -132,6 +132,7 @@ def test_ways_of_guidance_reach_the_fuser():
     assert guide(found, "shuffled")[1][1] == found[0].entities
 
 
+@pytest.mark.slow
 def test_only_entities_with_enough_positives_that_are_rare_enough_are_scored():
     found = pairs(15, size=(32, 32))
     scores = score_classifier(fuser(), found)

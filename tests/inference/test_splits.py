@@ -88,6 +88,7 @@ def test_the_metrics_command_gives_the_same_rows_and_line_of_the_table(run, tmp_
     assert values(capsys.readouterr().out) == values(table)
 
 
+@pytest.mark.slow
 def test_the_best_model_is_taken_where_asked_for(run, tmp_path):
     config, workdir, _, _ = run
     with pytest.raises(

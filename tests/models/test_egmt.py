@@ -180,6 +180,7 @@ def cost(model):
     return call.lower(state, image, image).compile().cost_analysis()["flops"]
 
 
+@pytest.mark.slow
 def test_budgets_of_the_two_sizes():
     table = text_features(48, 384)
     base = EGMT(table, rngs=nnx.Rngs(0))

@@ -169,6 +169,7 @@ def test_what_is_done_every_0_steps_is_done_at_the_end_or_never(config, tmp_path
     assert [row["step"] for row in read_history(tmp_path)] == [6]
 
 
+@pytest.mark.slow
 def test_a_profile_can_be_read_by_perfetto(config, tmp_path):
     config.profile = True
     train(config, tmp_path)
@@ -184,6 +185,7 @@ def test_a_finished_run_is_left_as_it_is(config, tmp_path, capsys):
     assert_same(before, parameters(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_term(config, tmp_path):
     config.loss.structure = float("inf")
     with pytest.raises(FloatingPointError, match=r"step 1: loss, norm/gradients.* is not finite"):
@@ -294,6 +296,7 @@ def test_weights_of_positive_labels_follow_the_tail_up_to_a_bound():
     np.testing.assert_allclose(positive_weights(labels), [1.0, 2.0, 5.0])
 
 
+@pytest.mark.slow
 def test_a_run_can_begin_with_the_parameters_of_another(config, tmp_path):
     train(config, tmp_path / "one")
     config.start_from = str(tmp_path / "one")

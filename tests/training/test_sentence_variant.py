@@ -60,6 +60,7 @@ def without_encoder(monkeypatch):
     return take_away
 
 
+@pytest.mark.slow
 def test_captions_are_embedded_by_training_and_then_serve_resume_evaluation_and_export(
     varied, tmp_path, with_encoder, without_encoder, caplog
 ):

@@ -101,6 +101,7 @@ def one_step(ema=0.0, accumulate=1):
     return before, state, scalars
 
 
+@pytest.mark.slow
 def test_the_average_follows_the_parameters_and_accumulation_changes_nothing():
     before, state, scalars = one_step(ema=0.9)
     expected = jax.tree.map(lambda old, new: new + 0.1 * (old - new), before, state.params)
@@ -195,6 +196,7 @@ def fuse(graphdef, params, constants, given):
     return model(given["visible"], given["infrared"], model.whole_vocabulary(given["labels"])).fused
 
 
+@pytest.mark.slow
 def test_a_trained_model_gives_the_same_picture_in_bfloat16():
     graphdef, constants, state, scalars = trained(40)
     assert float(scalars[-1]["loss"]) < 0.8 * float(scalars[0]["loss"])
