@@ -2,7 +2,7 @@
 
     python -m egmt_jax.pretrained runs/all --out egmt_jax/pretrained
 
-packs the newest checkpoint of a training run in the same way.
+packs the newest checkpoint of a training run in the same way, or the mean of several runs.
 """
 
 import hashlib
