@@ -141,6 +141,7 @@ def test_only_entities_with_enough_positives_that_are_rare_enough_are_scored():
     assert scores["entities"]["car"]["prevalence"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_steering_of_real_pairs_names_an_annotated_and_an_absent_entity():
     found = pairs(4)
     rows = steer_real(fuser(), found)

@@ -62,7 +62,7 @@ def pairs(size, batch=2):
     return np.stack([v[..., :1] for v, _ in made]), np.stack([i for _, i in made])
 
 
-@pytest.mark.parametrize("size", [(47, 61), (300, 421)])
+@pytest.mark.parametrize("size", [(47, 61), pytest.param((300, 421), marks=pytest.mark.slow)])
 def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported, tmp_path, size):
     np.savez(tmp_path / "pairs.npz", *(images / np.float32(255.0) for images in pairs(size)))
     arguments = exported, tmp_path / "pairs.npz", json.dumps(GUIDANCE), tmp_path / "results.npz"

@@ -109,6 +109,7 @@ def test_evaluations_are_logged_and_the_best_model_is_kept(config, tmp_path):
     assert starts[0]["versions"]["jax"] == jax.__version__
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_given_up_when_told_to_stop_and_made_up_later(config, tmp_path):
     config.evaluation.update(every=3, most=4)
     counts = []

@@ -209,6 +209,7 @@ def test_a_trained_model_gives_the_same_picture_in_bfloat16():
     assert float(jnp.mean(jnp.abs(full - untrained))) > 5.0 / 255.0
 
 
+@pytest.mark.slow
 def test_training_in_bfloat16_keeps_parameters_and_losses_in_float32():
     _, _, state, scalars = trained(40, dtype=jnp.bfloat16)
     kept = (state.params, [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim])
