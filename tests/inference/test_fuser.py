@@ -118,7 +118,10 @@ def test_open_vocabulary_with_the_real_encoder():
     assert np.abs(fused.fused - fuser(visible, infrared, []).fused).max() > 0.0
 
 
-@pytest.mark.parametrize("size", [(300, 420), (700, 90), (520, 512)])
+@pytest.mark.parametrize(
+    "size",
+    [(300, 420), (700, 90), pytest.param((520, 512), marks=pytest.mark.slow)],
+)
 def test_elongated_and_reduced_pairs_come_back_as_the_model_alone_gives_them(model, fuser, size):
     visible, infrared = pair(*size)
     result = fuser(visible, infrared, ["person"])
@@ -136,7 +139,7 @@ def test_elongated_and_reduced_pairs_come_back_as_the_model_alone_gives_them(mod
     np.testing.assert_allclose(list(result.probabilities.values()), probabilities[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [(150, 333), (257, 64)])
+@pytest.mark.parametrize("size", [(150, 333), pytest.param((257, 64), marks=pytest.mark.slow)])
 def test_tiles_give_the_untiled_picture(model, fuser, size):
     visible, infrared = pair(*size)
     tiled = Fuser(model, NAMES, tile=64)

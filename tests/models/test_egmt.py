@@ -120,7 +120,7 @@ def test_attention_sums_to_one_at_most(model):
         ([(100, 700), (128, 90)], (128, 700)),
     ],
 )
-@pytest.mark.parametrize("patch", [2, 4])
+@pytest.mark.parametrize("patch", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_pair_in_a_padded_batch_is_fused_as_it_is_alone(sizes, canvas, patch):
     model = tiny_model(patch=patch)
     pairs = [pair(*size, seed=k) for k, size in enumerate(sizes)]
