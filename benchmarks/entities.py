@@ -224,8 +224,9 @@ def main() -> None:
         results = {name: steered(cases[name]) for name in ("made-up scenes", "real pairs")}
         page = [
             "# What entities do\n",
-            "The released weights on data that no training saw. In brackets 95 % intervals over",
-            "pictures. `benchmarks/entities.py` made the page.\n",
+            f"{'A run' if arguments.workdir else 'The released weights'} on data that training did",
+            "not see. In brackets 95 % intervals over pictures; `benchmarks/entities.py` made the",
+            "page.\n",
             classifier_section(classifier),
             pointing_section(pointing, len(scenes)),
             steering_section(results),
