@@ -12,15 +12,13 @@ import numpy as np
 from flax import nnx
 
 from egmt_jax.data.images import to_uint8, with_chroma
-from egmt_jax.data.thermal import InfraredRange, check_float, infrared_to_unit
+from egmt_jax.data.thermal import InfraredRange, infrared_to_unit
 from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
+from egmt_jax.inference.arrays import BUCKET, check_sizes, to_canvas, to_luma, working_dtype
 from egmt_jax.models import EGMT, Entities
-from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE, Context, Visual
-
-BUCKET = 64
-"""Sides are padded to multiples of this many pixels, so that few shapes are compiled."""
+from egmt_jax.models.egmt import CONTEXT_SIDE, Context, Visual
 
 MOST_ENTITIES = 8
 
@@ -67,7 +65,7 @@ class Fused:
             return fused.reshape(shape)
         if dtype == np.uint8:
             return with_chroma(fused, np.ascontiguousarray(self.visible[..., :3]))
-        visible = np.ascontiguousarray(self.visible[..., :3], _working(dtype))
+        visible = np.ascontiguousarray(self.visible[..., :3], working_dtype(dtype))
         ycrcb = cv2.cvtColor(visible, cv2.COLOR_RGB2YCrCb)
         ycrcb[..., 0] = fused
         image = cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2RGB)
@@ -238,16 +236,16 @@ class Fuser:
             raise UserError(f"{len(visible)} visible and {len(infrared)} infrared images given")
         names, given = (None, None) if entities is None else self.guides(entities)
         given = jax.tree.map(lambda x: np.repeat(x, len(visible), axis=0), given)
-        lumas = [_luma(image, "visible") for image in visible]
+        lumas = [to_luma(image, "visible") for image in visible]
         heats = [
-            infrared_to_unit(_luma(image, "infrared", False), infrared_range, black_hot)
+            infrared_to_unit(to_luma(image, "infrared", False), infrared_range, black_hot)
             for image in infrared
         ]
         for luma, heat in zip(lumas, heats, strict=True):
-            _check_sizes(luma.shape, heat.shape, lumas[0].shape)
+            check_sizes(luma.shape, heat.shape, lumas[0].shape)
         height, width = lumas[0].shape
         if max(height, width) <= self._tile:
-            context, fused = self._whole(self._state, *_canvas(lumas, heats), given)
+            context, fused = self._whole(self._state, *to_canvas(lumas, heats), given)
             fused = np.asarray(fused)[:, :height, :width]
         else:  # the whole pair may not fit the device
             context = self.guide(self.visual(lumas, heats), given)
@@ -297,7 +295,7 @@ class Fuser:
         reduced = [
             [tiles.reduce_image(image, how) for image in images] for images in (lumas, heats)
         ]
-        return self._look(self._state, *_canvas(*reduced), np.float32(how.factor))
+        return self._look(self._state, *to_canvas(*reduced), np.float32(how.factor))
 
     def guide(self, visual: Visual, entities: Entities | None) -> Context:
         """Adds the entities to what pairs show, see `EGMT.guide`."""
@@ -320,7 +318,7 @@ class Fuser:
         fused = np.empty((len(lumas), *lumas[0].shape), np.float32)
         for (top, left), (rows, columns) in layout:
             part = slice(top, top + extent[0]), slice(left, left + extent[1])
-            canvas = _canvas(
+            canvas = to_canvas(
                 [image[part] for image in lumas], [image[part] for image in heats], extent
             )
             origin = np.asarray([top, left], np.int32)
@@ -427,65 +425,3 @@ def _load(workdir: str | os.PathLike | None, changed: int) -> Fuser:
 
         return load_pretrained()
     return Fuser.load(workdir)
-
-
-def _canvas(
-    visible: Sequence[np.ndarray],
-    infrared: Sequence[np.ndarray],
-    extent: tuple[int, int] | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images of one size, padded to a bucket that holds `extent`, and the mask of real pixels.
-
-    float32 [B, rows, columns, 1] twice and bool [B, rows, columns].
-    """
-    height, width = visible[0].shape
-    rows, columns = (-(-side // BUCKET) * BUCKET for side in extent or (height, width))
-    pair = np.zeros((2, len(visible), rows, columns, 1), np.float32)
-    for modality, images in enumerate((visible, infrared)):
-        for k, image in enumerate(images):
-            pair[modality, k, :height, :width, 0] = tiles.unit(image)
-    valid = np.zeros(pair.shape[1:4], bool)
-    valid[:, :height, :width] = True
-    return pair[0], pair[1], valid
-
-
-def _working(dtype: np.dtype) -> np.dtype:
-    """The dtype that OpenCV converts colours in."""
-    return dtype if dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
-
-
-def _luma(image: np.ndarray, name: str, to_unit: bool = True) -> np.ndarray:
-    """BT.601 luma [H, W]: uint8, else float32 in [0, 1], or as deep as given unless `to_unit`."""
-    image = np.asarray(image)
-    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
-        raise UserError(f"{name} image has dtype {image.dtype}; give uint8, uint16 or float")
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
-        raise UserError(
-            f"{name} image has shape {image.shape}; give [H, W], or [H, W, C] with C of 1, 3 or 4"
-        )
-    if min(image.shape[:2]) < SMALLEST_SIDE:
-        raise UserError(
-            f"{name} image has {image.shape[0]} x {image.shape[1]} pixels: at least "
-            f"{SMALLEST_SIDE} each way are needed"
-        )
-    if to_unit and image.dtype.kind == "f":
-        check_float(image, f"{name} image", "divide them")
-    if image.ndim == 3 and image.shape[2] > 1:
-        colour = np.ascontiguousarray(image[..., :3], _working(image.dtype))
-        image = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
-    image = image.reshape(image.shape[:2])
-    if not to_unit or image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        return image.astype(np.float32) / np.float32(65535.0)
-    return np.clip(image.astype(np.float32), 0.0, 1.0)  # rounding of the weighted sum
-
-
-def _check_sizes(visible, infrared, first):
-    if visible != infrared:
-        raise UserError(
-            f"visible {visible} and infrared {infrared} differ in size (rows, columns); resample "
-            "one of them first"
-        )
-    if visible != first:
-        raise UserError(f"pairs of {first} and {visible} pixels in one batch; give equal sizes")
