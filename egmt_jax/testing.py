@@ -7,6 +7,9 @@ from flax import nnx
 
 from egmt_jax.models import EGMT
 
+TINY = dict(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
+"""Arguments of `EGMT` that make a model of a few thousand parameters."""
+
 
 def text_features(entities: int = 6, dimension: int = 12, seed: int = 0) -> np.ndarray:
     """Random text features, float32 [K, D] with rows of unit norm."""
@@ -24,7 +27,7 @@ def tiny_model(features: np.ndarray | None = None, seed: int = 0, **arguments) -
       seed: of the parameters.
       **arguments: of `EGMT`, over those that make it tiny.
     """
-    arguments = dict(width=8, tokens=16, token_blocks=1, heads=2, dimension=8) | arguments
+    arguments = TINY | arguments
     features = text_features() if features is None else features
     model = EGMT(features, rngs=nnx.Rngs(seed), **arguments)
     rng = np.random.default_rng(seed)

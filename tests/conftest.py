@@ -5,10 +5,15 @@ import pathlib
 
 import jax
 import pytest
+from flax import nnx
+
+from egmt_jax.testing import TINY, tiny_model
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tests compile much and compute little: without most optimisations they take less time.
+jax.config.update("jax_disable_most_optimizations", True)
 # Many tests compile the same training step: the first one does it for all. One folder per worker:
 # reading what another is just writing gives a warning.
 _CACHE = pathlib.Path(".pytest_cache", "jax", os.environ.get("PYTEST_XDIST_WORKER", "main"))
@@ -45,16 +50,22 @@ def annotations_dir() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> pathlib.Path:
-    """Workdir of a run of six steps of a tiny model."""
+    """Workdir with a checkpoint as a run of six steps leaves it, of a tiny model."""
     from configs import base
-    from egmt_jax.training.loop import train
+    from egmt_jax.entities import load_text_features, load_vocabulary
+    from egmt_jax.training.checkpoints import Checkpoints
+    from egmt_jax.training.step import initial_state, make_optimizer
 
     folder = tmp_path_factory.mktemp("run")
     config = base.get_config()
     config.data.update(name="entity_scenes/tiny", data_dir=str(folder / "tfds"), crop=32)
-    config.model.update(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
-    # What takes longest to compile.
-    config.loss.update(information=0.0, complementarity=0.0, structure=0.0, prominence=0.0)
-    config.optimizer.update(steps=6, warmup=2)
-    train(config, folder)
+    config.optimizer.steps = 6
+    config.model.update(TINY)
+    model = tiny_model(load_text_features(config.text_features).features)
+    _, params, constants = nnx.split(model, nnx.Param, ...)
+    params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
+    names = load_vocabulary().names
+    checkpoints = Checkpoints(folder, 1, config, names, constants, [])
+    checkpoints.save(initial_state(params, make_optimizer(1e-3, 2, 6, 0.0, 1.0)), 6)
+    checkpoints.finish()
     return folder

@@ -191,8 +191,8 @@ def test_attention_has_the_size_of_the_picture_and_names_its_entities(model, fus
     assert all(each.shape == (300, 420) and each.min() >= 0 for each in maps.values())
     assert 0.0 < (maps["person"] + maps["cars"]).max() <= 1.0 + 1e-5
     tokens = model.entity_tokens(fuser.ids(["person", "car"])[None])
-    context = model.context(
-        visible[None] / np.float32(255), infrared[None] / np.float32(255), tokens
+    context = nnx.jit(EGMT.context)(
+        model, visible[None] / np.float32(255), infrared[None] / np.float32(255), tokens
     )
     sampled = layers.sample_grid(
         context.attention, context.visual.cells, context.visual.step, (300, 420), 1

@@ -114,4 +114,5 @@ def test_statistics_and_histograms_see_no_order_of_pixels(fused, visible, infrar
     shuffled = [image.ravel()[order].reshape(SHAPE) for image in (fused, visible, infrared)]
     values, same = fusion_metrics(fused, visible, infrared), fusion_metrics(*shuffled)
     for name in ("EN", "SD", "MI", "NMI", "CC", "SCD", "MSE"):
-        np.testing.assert_allclose(values[name], same[name], rtol=1e-5, atol=1e-6, err_msg=name)
+        # Almost flat images correlate to few digits.
+        np.testing.assert_allclose(values[name], same[name], rtol=1e-5, atol=1e-5, err_msg=name)

@@ -117,7 +117,7 @@ def test_attention_sums_to_one_at_most(model):
     [
         ([(37, 50), (64, 64), (16, 61)], (64, 64)),
         ([(270, 300), (40, 33), (300, 129)], (300, 302)),
-        ([(100, 700), (128, 90)], (128, 700)),
+        pytest.param([(100, 700), (128, 90)], (128, 700), marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("patch", [2, pytest.param(4, marks=pytest.mark.slow)])

@@ -118,7 +118,11 @@ def test_a_full_disk_is_told_and_leaves_older_checkpoints_whole(launch, finish, 
 
 
 @pytest.mark.parametrize(
-    ("part", "files"), [("params", "ocdbt.process_0/d/*"), ("config", "metadata")]
+    ("part", "files"),
+    [
+        ("params", "ocdbt.process_0/d/*"),
+        pytest.param("config", "metadata", marks=pytest.mark.slow),
+    ],
 )
 def test_a_truncated_checkpoint_is_set_aside_and_the_one_before_it_used(
     config, tmp_path, caplog, capsys, part, files

@@ -129,6 +129,7 @@ def test_an_evaluation_is_given_up_when_told_to_stop_and_made_up_later(config, t
     assert scored == [3, 6]
 
 
+@pytest.mark.slow
 def test_what_a_signal_cuts_off_the_end_is_made_up_by_the_next_start(config, tmp_path):
     config.evaluation.update(every=6, most=1)
     counts = []
