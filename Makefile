@@ -24,10 +24,10 @@ demo: setup  ## render scenes, train, score and export on two cores, in a few mi
 	$(BIN)/python launch.py --config=configs/demo.py --workdir=$(WORKDIR) --mode=export
 
 test: setup  ## the default tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: setup  ## the slow tests as well
-	$(BIN)/python -m pytest -n 2 -m 'not tf'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not tf'
 
 # Extras in an environment of their own: TensorFlow and PyTorch are large, and nothing else may need them.
 $(EXTRAS)/.installed: setup.cfg pyproject.toml constraints.txt
