@@ -45,7 +45,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
     def fuse(visible, infrared, guidance, entities):
         """Yields, so that the picture's file can go once gradio has copied it."""
         try:
-            result = pages.fuse_files(fuser, visible, infrared, guidance, entities)
+            result = pages.fuse_pair(fuser, visible, infrared, guidance, entities)
         except UserError as error:
             message = html.escape(str(error))
             gr.Warning(message, title="Not fused")
@@ -207,9 +207,10 @@ def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
     Raises:
       UserError: the address is taken, or not one of this machine.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    host = host.strip("[]")
+    sixth = ":" in host  # IPv6
     try:  # gradio would tell of ways that are not ours, and not why
-        with socket.socket(family) as probe:
+        with socket.socket(socket.AF_INET6 if sixth else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
@@ -222,7 +223,7 @@ def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
         os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder, "cache"))
         page = build(fuser, pages.write_examples(pathlib.Path(folder, "examples")))
         page.launch(
-            server_name=host,
+            server_name=f"[{host}]" if sixth else host,
             server_port=port,
             theme=THEME,
             css=CSS,

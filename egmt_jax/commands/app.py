@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
 Prints the address of the page, which takes a pair of pictures or a made-up example, fuses it,
 compares the result with each source by a slider, and shows attention, metrics and a download.
-Ctrl-C ends it. Needs gradio: pip install 'egmt-jax[app]'.
+Ctrl-C ends it. Needs gradio: in the clone, pip install -e '.[app]'.
 
 Pictures that are given to the page stay on this machine, in the folder for temporary files, for
 two hours at most. There is no password: let in only those who may use this machine.
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import gradio  # noqa: F401
     except ImportError as error:
-        raise UserError(f"needs gradio ({error}): pip install 'egmt-jax[app]'") from error
+        raise UserError(f"needs gradio ({error}): in the clone, pip install -e '.[app]'") from error
     # Told by the head of a file, before memory is taken; OpenCV reads it as it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     from egmt_jax.app import serve

@@ -5,6 +5,9 @@ import os
 import pathlib
 import sys
 
+ATTENTION = "attention"
+"""Folder, beside the pictures, of the attention over them."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
@@ -61,12 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LOW,HIGH",
         help="infrared values that become black and white: fixed ones such as 27000,31000, which "
         "keep pictures comparable, or percentiles of each image such as 0.5%%,99.5%%, the default "
-        "for 16 bits; of 8 bits everything is kept; float32 beyond 0 to 1 needs a range",
+        "for 16 bits; of 8 bits everything is kept; float32 beyond 0 to 1 needs a range (below 0 "
+        "write --infrared-range=-20,40)",
     )
     parser.add_argument("--black-hot", action="store_true", help="what is warm is dark in infrared")
     parser.add_argument("--recursive", action="store_true", help="look in folders below, too")
     parser.add_argument(
-        "--skip-existing", action="store_true", help="leave out pairs whose output is there"
+        "--skip-existing", action="store_true", help="leave out pairs whose outputs are there"
     )
     parser.add_argument(
         "--jobs",
@@ -112,12 +116,16 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"{path}: {reason}")
     from egmt_jax.data.thermal import parse_range
 
-    infrared_range = arguments.infrared_range and parse_range(arguments.infrared_range)
+    given = arguments.infrared_range
+    infrared_range = None if given is None else parse_range(given)
     video = _is_video(arguments)
     jobs = _video(arguments) if video else _jobs(arguments)
+    if arguments.overlay:
+        jobs = [(*job, job[2].parent / ATTENTION / job[2].name) for job in jobs]
     _check_outputs(jobs)
     entities = _entities(arguments)
-    wanted = [job for job in jobs if not (arguments.skip_existing and job[2].exists())]
+    skips = arguments.skip_existing
+    wanted = [job for job in jobs if not (skips and all(path.exists() for path in job[2:]))]
     failures: list[str] = []
     if wanted:
         from egmt_jax.compile_cache import keep_compiled
@@ -132,7 +140,6 @@ def run(arguments: argparse.Namespace) -> int:
             entities=entities,
             size=arguments.size,
             grey=arguments.grey,
-            overlay=arguments.overlay,
             infrared_range=infrared_range,
             black_hot=arguments.black_hot,
         )
@@ -205,16 +212,18 @@ def _jobs(arguments: argparse.Namespace):
 
 
 def _check_outputs(jobs) -> None:
-    """Raises UserError where a picture would replace a source, or cannot be written."""
+    """Raises UserError where a picture would replace a source or another, or cannot be written."""
     from egmt_jax.errors import UserError
 
-    sources = {os.path.realpath(path) for job in jobs for path in job[:2]}
-    for _, _, out in jobs:
-        if os.path.realpath(out) in sources:
-            raise UserError(f"{out}: would replace a source; name another output")
+    taken = {os.path.realpath(path): "a source" for job in jobs for path in job[:2]}
+    outputs = [path for job in jobs for path in job[2:]]
+    for out in outputs:
+        if (what := taken.get(os.path.realpath(out))) is not None:
+            raise UserError(f"{out}: would replace {what}; name another output")
+        taken[os.path.realpath(out)] = "that of another pair"
         if out.is_dir():
             raise UserError(f"{out}: is a folder; name another output, or remove it")
-    for folder in {job[2].parent.absolute() for job in jobs}:
+    for folder in {out.parent.absolute() for out in outputs}:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             reason = "cannot be written to" if there.is_dir() else "is not a folder"

@@ -18,6 +18,9 @@ SIDE = 640
 SMALLEST_SIDE = 64
 """Pixels below which there are too few edges to tell a shift."""
 
+NARROWEST = 16
+"""Likewise, of the pair reduced to `SIDE`: strips are narrower."""
+
 CLEARLY, ABOVE_NOISE = 1.2, 8.0
 """A shift is told where its correlation is so many times that of being registered, and so many
 deviations above the median of all shifts. Of 30 pairs of RoadScene shifted by 5, 10 and 20 pixels
@@ -50,6 +53,8 @@ def edge_shift(visible: np.ndarray, infrared: np.ndarray) -> tuple[float, float]
       `LARGEST_SHIFT`, or not clear.
     """
     scale = min(1.0, SIDE / max(visible.shape))
+    if min(visible.shape) * scale < NARROWEST:
+        return None
     ours, theirs = (_fourier(_edges(image, scale)) for image in (visible, infrared))
     spectrum = np.conj(ours) * theirs
     # Half-way to phase correlation: repeated structures weigh less.

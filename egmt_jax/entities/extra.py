@@ -22,7 +22,9 @@ def import_transformers(purpose: str) -> tuple[ModuleType, ModuleType, str]:
       UserError: one of the two is not installed.
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        raise UserError(f"{purpose} needs torch and transformers: pip install 'egmt-jax[annotate]'")
+        raise UserError(
+            f"{purpose} needs torch and transformers: in the clone, pip install -e '.[annotate]'"
+        )
     import torch
     import transformers
 

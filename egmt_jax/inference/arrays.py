@@ -48,10 +48,11 @@ def to_luma(image: np.ndarray, name: str, to_unit: bool = True) -> np.ndarray:
       to_unit: whether deeper images become float32 in [0, 1]; else they stay as deep as given.
 
     Returns:
-      [H, W]: uint8 of uint8.
+      [H, W]: uint8 of uint8; else float32 in [0, 1], or without `to_unit` of the depth given.
 
     Raises:
-      UserError: another dtype or shape, less than 16 pixels, or floats that are not in [0, 1].
+      UserError: another dtype or shape, less than 16 pixels, or with `to_unit` floats that are not
+        in [0, 1].
     """
     image = np.asarray(image)
     if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
@@ -65,10 +66,11 @@ def to_luma(image: np.ndarray, name: str, to_unit: bool = True) -> np.ndarray:
             f"{name} image has {image.shape[0]} x {image.shape[1]} pixels: at least "
             f"{SMALLEST_SIDE} each way are needed"
         )
+    image = image[..., :3] if image.ndim == 3 else image  # alpha is not looked at
     if to_unit and image.dtype.kind == "f":
         check_float(image, f"{name} image", "divide them")
     if image.ndim == 3 and image.shape[2] > 1:
-        colour = np.ascontiguousarray(image[..., :3], working_dtype(image.dtype))
+        colour = np.ascontiguousarray(image, working_dtype(image.dtype))
         image = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
     image = image.reshape(image.shape[:2])
     if not to_unit or image.dtype == np.uint8:

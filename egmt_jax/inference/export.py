@@ -58,15 +58,15 @@ def export_model(fuser: Fuser, folder: str | os.PathLike) -> None:
     Raises:
       UserError: the folder holds something, or cannot be written.
     """
-    folder = pathlib.Path(folder)
     check_folder(folder)
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.partial")
+    folder = pathlib.Path(folder).resolve()
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         try:
             partial.mkdir(parents=True)
             for name, content in _files(fuser).items():
                 (partial / name).write_bytes(content)
-            os.replace(partial, folder.absolute())
+            os.replace(partial, folder)
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     finally:
@@ -77,11 +77,14 @@ def check_folder(folder: str | os.PathLike) -> None:
     """Tells before any work what is wrong with the folder for an export.
 
     Raises:
-      UserError: it is a file, or holds something, or cannot be made or written.
+      UserError: it is a file, or the current folder, or holds something, or cannot be made or
+        written.
     """
-    folder = pathlib.Path(folder).absolute()
+    folder = pathlib.Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a new folder")
+    if folder == pathlib.Path.cwd():  # it would be replaced under the user's feet
+        raise UserError(f"{folder}: is the current folder; name a new one")
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if there == folder and any(folder.iterdir()):
         raise UserError(f"{folder}: is not empty; name a new folder")

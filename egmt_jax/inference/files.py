@@ -15,7 +15,7 @@ from tqdm import tqdm
 from egmt_jax.data import images, registration
 from egmt_jax.data.thermal import InfraredRange, check_float
 from egmt_jax.errors import UserError
-from egmt_jax.inference.fuser import Fuser
+from egmt_jax.inference.fuser import Fused, Fuser
 from egmt_jax.inference.overlay import attention_overlay
 from egmt_jax.models.egmt import SMALLEST_SIDE
 
@@ -25,9 +25,6 @@ ASPECT = 0.05
 FEW_OF_16_BITS = 1 << 14
 """Visible 16-bit values that stay below this are likely 10, 12 or 14 bits that were not scaled."""
 
-ATTENTION = "attention"
-"""Folder, beside the pictures, of the attention over them."""
-
 
 class Job(NamedTuple):
     """What becomes what.
@@ -36,11 +33,13 @@ class Job(NamedTuple):
       visible: file.
       infrared: file.
       out: PNG file.
+      overlay: PNG file of the attention over the picture; None: not drawn.
     """
 
     visible: pathlib.Path
     infrared: pathlib.Path
     out: pathlib.Path
+    overlay: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +50,6 @@ class Settings:
       entities: that guide; None: the model's own; empty: none.
       size: "visible" or "infrared": whose size the picture has where the two differ.
       grey: luma without colour.
-      overlay: draw the attention over each picture as well, into the folder `ATTENTION`.
       infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
       black_hot: warm is dark in the infrared images.
     """
@@ -59,7 +57,6 @@ class Settings:
     entities: Sequence[str] | None = None
     size: str = "visible"
     grey: bool = False
-    overlay: bool = False
     infrared_range: InfraredRange | None = None
     black_hot: bool = False
 
@@ -94,16 +91,16 @@ def fuse_files(
 
     def wait_for_a_write():
         place, future = writes.popleft()
-        if (error := _user_error(future)) is not None:
-            failures[place] = error
+        if (error := future.exception()) is not None:
+            failures[place] = _line(jobs[place], error)
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         try:
             readers = _ahead(pool, jobs, settings, threads)
             bar = tqdm(readers, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1 or None)
             for place, future in enumerate(bar):
-                if (error := _user_error(future)) is not None:
-                    failures[place] = error
+                if (error := future.exception()) is not None:
+                    failures[place] = _line(jobs[place], error)
                     continue
                 pair = future.result()
                 warnings += pair.warnings
@@ -115,11 +112,10 @@ def fuse_files(
                         infrared_range=settings.infrared_range,
                         black_hot=settings.black_hot,
                     )
-                except UserError as error:
-                    job = jobs[place]
-                    failures[place] = f"{job.visible} and {job.infrared}: {error}"
+                except Exception as error:
+                    failures[place] = _line(jobs[place], error)
                     continue
-                writes.append((place, pool.submit(_write, jobs[place].out, fused, settings)))
+                writes.append((place, pool.submit(_write, jobs[place], fused, settings)))
                 if len(writes) > threads:
                     wait_for_a_write()
             while writes:
@@ -131,14 +127,16 @@ def fuse_files(
     return [failures[place] for place in sorted(failures)], warnings
 
 
-def _user_error(future: concurrent.futures.Future) -> str | None:
-    """The message of a future's `UserError`; other exceptions are raised."""
-    error = future.exception()
-    if error is None:
-        return None
-    if isinstance(error, UserError):
+def _line(job: Job, error: BaseException) -> str:
+    """What to tell of a pair that failed, for whatever reason; Ctrl-C stays what it is."""
+    if not isinstance(error, Exception):
+        raise error
+    reason = (str(error).strip() or "no reason given").splitlines()[0]
+    if not isinstance(error, UserError):
+        reason = f"{type(error).__name__}: {reason}"
+    elif str(job.visible) in reason or str(job.infrared) in reason or str(job.out) in reason:
         return str(error)
-    raise error
+    return f"{job.visible} and {job.infrared}: {reason}"
 
 
 def _ahead(pool, jobs: Iterable[Job], settings: Settings, threads: int):
@@ -250,9 +248,9 @@ def _eight_bits(visible: np.ndarray, path: pathlib.Path) -> np.ndarray:
     return visible
 
 
-def _write(out: pathlib.Path, fused, settings: Settings) -> None:
+def _write(job: Job, fused: Fused, settings: Settings) -> None:
     picture = images.to_uint8(fused.fused) if settings.grey else fused.image
-    if settings.overlay:
-        overlay = attention_overlay(fused, settings.entities)
-        images.write_png(out.parent / ATTENTION / out.name, overlay)
-    images.write_png(out, picture)  # last: where it exists, the pair is done
+    if job.overlay is not None:
+        overlay = attention_overlay(fused, None if settings.entities is None else fused.guides)
+        images.write_png(job.overlay, overlay)
+    images.write_png(job.out, picture)  # last: where it exists, the pair is done

@@ -18,7 +18,8 @@ def load(folder=pathlib.Path(__file__).parent):
       `fuse(visible, infrared, entities=None)` and the names of the entities. It takes luma and
       infrared, float32 [B, H, W, 1] in [0, 1], any H and W of 16 or more, and a list of entities
       that guide (None: the model's own; empty: none). It returns the fused luma likewise, and the
-      probability of every entity, float32 [B, K]. Each new size is compiled once.
+      probability of every entity, float32 [B, K]. Each new size is compiled once. An entity that
+      is not among the names raises ValueError.
     """
     folder = pathlib.Path(folder)
     names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
@@ -33,7 +34,9 @@ def load(folder=pathlib.Path(__file__).parent):
         if entities is None:
             return self_guided(params, visible, infrared)
         weights = np.zeros((len(visible), len(names)), np.float32)
-        for entity in entities:
+        for entity in [entities] if isinstance(entities, str) else entities:
+            if entity not in names:
+                raise ValueError(f"entity {entity!r} is not known; known are {', '.join(names)}")
             weights[:, names.index(entity)] = 1.0
         return guided(params, visible, infrared, weights)
 

@@ -21,7 +21,7 @@ def attention_overlay(fused: Fused, entities: Sequence[str] | None = None) -> np
 
     Args:
       fused: a fusion.
-      entities: that guided it; None: the four it was guided by most.
+      entities: of those that guided it, see `Fused.guides`; None: the four it was guided by most.
 
     Returns:
       uint8 RGB [H + 24, n W, 3], entities side by side; the bare picture where none guided.
@@ -39,7 +39,9 @@ def attention_overlay(fused: Fused, entities: Sequence[str] | None = None) -> np
         share = (attention / np.float32(max(peak, 1e-6)))[..., None]
         heat = cv2.applyColorMap(to_uint8(share), cv2.COLORMAP_INFERNO)[..., ::-1]
         blended = picture + (heat.astype(np.float32) - picture) * (np.float32(STRENGTH) * share)
-        text = f"{name} p {fused.probabilities.get(name, 0.0):.2f} max {peak:.2f}"
+        known = name in fused.probabilities  # a name of the user's own has none
+        text = f"{name} p {fused.probabilities[name]:.2f}" if known else name
+        text += f" max {peak:.2f}"
         label = np.zeros((LABEL, picture.shape[1], 3), np.uint8)
         cv2.putText(label, text, (4, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255,) * 3, 1)
         panels.append(np.concatenate([np.rint(blended).astype(np.uint8), label]))

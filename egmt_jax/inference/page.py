@@ -86,7 +86,7 @@ def write_examples(folder: str | os.PathLike) -> list[Example]:
     return examples
 
 
-def fuse_files(
+def fuse_pair(
     fuser: Fuser,
     visible: str | os.PathLike | None,
     infrared: str | os.PathLike | None,
@@ -180,7 +180,12 @@ def looked_at(fused: Fused) -> list[tuple[str, str]]:
     ]
 
 
-def attention_picture(fused: Fused, entity: str | None) -> np.ndarray | None:
-    """The attention of an entity drawn over the picture, uint8 RGB; None where nothing guided."""
+def attention_picture(fused: Fused | None, entity: str | None) -> np.ndarray | None:
+    """The attention of an entity drawn over the picture, uint8 RGB; None where nothing guided.
+
+    Without a fusion too: it is forgotten after some hours.
+    """
     # Its label, below, is cut: the list of entities tells the same.
-    return attention_overlay(fused, [entity])[:-LABEL] if entity in fused.guides else None
+    if fused is None or entity not in fused.guides:
+        return None
+    return attention_overlay(fused, [entity])[:-LABEL]

@@ -46,7 +46,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     return sheet
 
 
-def attention_overlay(picture: np.ndarray, attention: np.ndarray, label: str = "") -> np.ndarray:
+def attention_panel(picture: np.ndarray, attention: np.ndarray, label: str = "") -> np.ndarray:
     """Lays a map over a picture: nothing where it is 0, red to yellow towards its maximum.
 
     Args:
@@ -93,7 +93,7 @@ def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> np.ndarray:
         factor = max(1, CELL_WIDTH // fused.shape[1])
         large = np.repeat(np.repeat(fused, factor, axis=0), factor, axis=1)
         maps = [
-            attention_overlay(large, cv2.resize(fusion.attention(name), large.shape[::-1]), name)
+            attention_panel(large, cv2.resize(fusion.attention(name), large.shape[::-1]), name)
             for name in named
         ]
         rows.append((pair.visible, pair.infrared, fused, *maps))

@@ -28,7 +28,6 @@ MEMORY = {
     "tone": 0.5,
     # What has a place moves on with the things in it.
     "tokens": 0.2,
-    "similarity": 0.2,
 }
 """Field of `Visual` -> time constant in seconds of its exponential average over the frames."""
 

@@ -25,7 +25,7 @@ def check_plot(path: str | os.PathLike) -> None:
         import matplotlib  # noqa: F401  (an extra)
     except ImportError as error:
         raise UserError(
-            "a plot needs matplotlib: install the extra with `pip install 'egmt-jax[plot]'`"
+            "a plot needs matplotlib: in the clone, `pip install -e '.[plot]'`"
         ) from error
 
 

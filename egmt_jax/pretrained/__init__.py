@@ -12,6 +12,7 @@ import os
 import pathlib
 import typing
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,18 +71,27 @@ def load_packed(folder: str | os.PathLike = FOLDER) -> Packed:
       UserError: as there.
     """
     folder = pathlib.Path(folder)
+    own = folder == FOLDER
+    cure = "install the package again" if own else "name another folder, or pack the run again"
     try:
         settings = json.loads((folder / SETTINGS).read_text())
         packed = (folder / WEIGHTS).read_bytes()
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no weights to load ({error}); install the package again") from (
-            error
-        )
-    if hashlib.sha256(packed).hexdigest() != settings["sha256"]:
+        raise UserError(f"{folder}: no weights to load ({error}); {cure}") from error
+    if hashlib.sha256(packed).hexdigest() != settings.get("sha256"):
         raise UserError(
-            f"{folder / WEIGHTS}: damaged, its SHA-256 is not the one in {SETTINGS}; install the "
-            "package again"
+            f"{folder / WEIGHTS}: damaged, its SHA-256 is not the one in {SETTINGS}; {cure}"
         )
+    try:
+        return _unpack(packed, settings)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder}: {SETTINGS} and {WEIGHTS} are not of this version ({error}); {cure}"
+        ) from error
+
+
+def _unpack(packed: bytes, settings: dict[str, Any]) -> Packed:
+    """The model of the two files of `load_packed`; raises what it stumbles over."""
     with np.load(io.BytesIO(packed)) as arrays:
         read = dict(arrays)
     entities, dimension = len(settings["vocabulary"]), settings["text_dimension"]
@@ -119,8 +129,11 @@ def save_pretrained(workdirs: Sequence[str | os.PathLike], folder: str | os.Path
     runs = [load_model(workdir) for workdir in workdirs]
     model, vocabulary, config = runs[0]
     for workdir, other in zip(workdirs, runs, strict=True):
-        if (other[1], other[2].model) != (vocabulary, config.model):
-            raise UserError(f"{workdir}: another model or vocabulary than {workdirs[0]}; no mean")
+        same = vocabulary, config.model, config.text_features
+        if (other[1], other[2].model, other[2].text_features) != same:
+            raise UserError(
+                f"{workdir}: another model, vocabulary or text features than {workdirs[0]}; no mean"
+            )
     states = [nnx.to_pure_dict(nnx.state(run[0])) for run in runs]
     state = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0, dtype=np.float32), *states)
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)

@@ -17,5 +17,5 @@ def test_without_gradio_one_line_tells_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["app"]) == 1
     error = capsys.readouterr().err
-    assert "pip install 'egmt-jax[app]'" in error
+    assert "pip install -e '.[app]'" in error
     assert error.count("\n") == 1

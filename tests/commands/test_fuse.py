@@ -47,7 +47,11 @@ def test_guidance_is_given_by_name_or_switched_off(trained, pairs):
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
     assert fuse(trained, *files, pairs / "a.png", "--entities", "person,cars") == 0
     assert fuse(trained, *files, pairs / "b.png", "--no-entities") == 0
-    for name in ("a", "b"):  # tests of Fuser show that the pictures differ
+    visible, infrared = map(images.read_image, files)
+    for name, entities in (("a", ["person", "car"]), ("b", [])):
+        expected = egmt_jax.fuse(visible, infrared, entities, workdir=trained)
+        np.testing.assert_array_equal(images.read_image(pairs / f"{name}.png"), expected)
+    for name in ("a", "b"):
         assert images.read_image(pairs / f"{name}.png").shape == (40, 48, 3)
 
 
@@ -182,9 +186,13 @@ def test_what_is_there_is_skipped_on_request(trained, pairs, capsys):
 def test_options_reach_the_pictures(trained, pairs, capsys):
     visible, infrared = made_up_pair(40, 48)
     files = pairs / "vi" / "0.png", pairs / "ir" / "0.png"
-    assert fuse(trained, *files, pairs / "plain.png") == 0
-    images.write_png(files[1], 255 - infrared[::2, ::2])
-    more = "--size", "infrared", "--black-hot", "--overlay", "--entities", "person", "--jobs", "1"
+    options = {"infrared_range": (20.0, 180.0), "black_hot": True}
+    more = "--infrared-range", "20,180", "--black-hot"
+    assert fuse(trained, *files, pairs / "ranged.png", *more) == 0
+    expected = egmt_jax.fuse(visible, infrared, workdir=trained, **options)
+    np.testing.assert_array_equal(images.read_image(pairs / "ranged.png"), expected)
+    images.write_png(files[1], infrared[::2, ::2])
+    more = "--size", "infrared", "--overlay", "--entities", "person", "--jobs", "1"
     assert fuse(trained, *files, pairs / "small.png", *more) == 0
     assert images.read_image(pairs / "small.png").shape == (20, 24, 3)
     assert images.read_image(pairs / "attention" / "small.png").shape == (44, 24, 3)
@@ -193,6 +201,22 @@ def test_options_reach_the_pictures(trained, pairs, capsys):
     error = capsys.readouterr().err
     assert "egmt fuse: warning:" in error
     assert "swapped" in error
+
+
+def test_what_is_drawn_beside_the_pictures_replaces_nothing_either(trained, pairs, capsys):
+    (pairs / "vi").rename(pairs / "attention")
+    folders = pairs / "attention", pairs / "ir"
+    assert fuse(trained, *folders, pairs, "--overlay") == 1
+    assert "attention/0.png: would replace a source" in capsys.readouterr().err
+    assert fuse(trained, *folders, pairs / "out", "--skip-existing") == 0
+    assert fuse(trained, *folders, pairs / "out", "--skip-existing", "--overlay") == 0
+    assert "2 of 2 pairs fused" in capsys.readouterr().out
+    for folder, kind in ((pairs / "deep", "ir"), (pairs / "deeper", "vi")):
+        for below in ("", "attention"):
+            images.write_png(folder / below / "0.png", made_up_pair(40, 48)[kind == "ir"])
+    folders = pairs / "deeper", pairs / "deep"
+    assert fuse(trained, *folders, pairs / "all", "--recursive", "--overlay") == 1
+    assert "attention/0.png: would replace that of another pair" in capsys.readouterr().err
 
 
 def test_the_call_for_arrays_gives_what_the_command_writes(trained, pairs):

@@ -64,7 +64,7 @@ def test_an_unknown_name_without_the_extra_lists_the_nearest_names():
     message = str(caught.value)
     assert "'tankk' is not in the vocabulary (nearest known: tank" in message
     assert "'zeppelin'" in message
-    assert "pip install 'egmt-jax[annotate]'" in message
+    assert "pip install -e '.[annotate]'" in message
 
 
 def test_an_empty_name_is_an_error():

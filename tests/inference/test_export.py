@@ -41,6 +41,12 @@ for guide, entities in json.loads(guidance).items():
     results |= {f"{guide} fused": fused, f"{guide} probabilities": probabilities}
 np.savez(out, **results)
 assert not {"egmt_jax", "flax", "cv2"} & set(sys.modules)
+try:
+    fuse(visible, infrared, "zebra")
+except ValueError as error:
+    assert "'zebra' is not known; known are" in str(error)
+else:
+    raise AssertionError("an unknown entity was taken")
 """
 
 
@@ -122,7 +128,11 @@ def test_what_fails_leaves_nothing(fuser, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_something_or_is_a_file_is_told(fuser, tmp_path):
+def test_a_folder_that_holds_something_or_is_a_file_is_told(fuser, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="here: is the current folder; name a new one"):
+        export_model(fuser, ".")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="is not empty; name a new folder"):
         export_model(fuser, tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from egmt_jax.data import images
+from egmt_jax.data import images, registration
 from egmt_jax.data.thermal import parse_range
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.files import Job, Settings, fuse_files
@@ -224,17 +224,37 @@ def test_swapped_and_shifted_pairs_give_a_line_each(fuser, tmp_path):
     assert "are visible and infrared swapped" in line
 
 
+def test_a_pair_that_fails_for_any_reason_does_not_stop_the_others(fuser, job, monkeypatch):
+    def fails(out, picture):
+        if out.name == "bad.png":
+            raise MemoryError
+        return written(out, picture)
+
+    written = images.write_png
+    monkeypatch.setattr(images, "write_png", fails)
+    jobs = [job._replace(out=job.out.with_name("bad.png")), job]
+    failures, _ = fuse_files(fuser, jobs, Settings())
+    assert failures == [f"{job.visible} and {job.infrared}: MemoryError: no reason given"]
+    assert job.out.exists()
+
+
+def test_a_strip_has_too_few_edges_to_tell_a_shift():
+    strip = np.random.default_rng(0).uniform(size=(64, 90_000)).astype(np.float32)
+    assert registration.edge_shift(strip, strip) is None
+
+
 def test_attention_is_drawn_for_each_entity_beside_the_picture(fuser, job):
-    settings = Settings(entities=["person", "car"], overlay=True)
+    job = job._replace(overlay=job.out.parent / "attention" / "a.png")
+    settings = Settings(entities=["Person", "cars", "car"])  # which is two things
     assert fuse_files(fuser, [job], settings) == ([], [])
-    overlay = images.read_image(job.out.parent / "attention" / "a.png")
+    overlay = images.read_image(job.overlay)
     assert overlay.shape == (40 + 24, 2 * 48, 3)
     # Another entity looks elsewhere: the panels differ.
     assert np.abs(overlay[:40, :48].astype(int) - overlay[:40, 48:]).max() > 5
-    fuse_files(fuser, [job], Settings(overlay=True))
-    assert images.read_image(job.out.parent / "attention" / "a.png").shape[1] == 4 * 48
-    fuse_files(fuser, [job], Settings(entities=[], overlay=True))
-    bare = images.read_image(job.out.parent / "attention" / "a.png")
+    fuse_files(fuser, [job], Settings())
+    assert images.read_image(job.overlay).shape[1] == 4 * 48
+    fuse_files(fuser, [job], Settings(entities=[]))
+    bare = images.read_image(job.overlay)
     np.testing.assert_array_equal(bare, images.read_image(job.out))
 
 

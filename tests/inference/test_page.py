@@ -30,7 +30,7 @@ def files(tmp_path):
 
 
 def test_the_pictures_are_those_of_the_files_and_of_the_fuser(fuser, files):
-    result = page.fuse_files(fuser, *files)
+    result = page.fuse_pair(fuser, *files)
     visible, infrared = map(read_image, files)
     np.testing.assert_array_equal(result.visible, visible)
     np.testing.assert_array_equal(result.infrared, np.repeat(infrared, 3, axis=2))
@@ -44,12 +44,12 @@ def test_the_guidance_is_predicted_chosen_or_none(fuser, files):
         (page.CHOSEN, ["car", "person"], ["car", "person"]),
         (page.NONE, ["dog"], []),
     ):
-        result = page.fuse_files(fuser, *files, guidance, entities)
+        result = page.fuse_pair(fuser, *files, guidance, entities)
         np.testing.assert_array_equal(result.fused.fused, fuser(*pair, given).fused)
 
 
 def test_the_scores_are_those_of_the_metrics_beside_the_average_of_the_sources(fuser, files):
-    result = page.fuse_files(fuser, *files)
+    result = page.fuse_pair(fuser, *files)
     visible, infrared = (to_grey(read_image(path)) for path in files)
     fused = np.rint(255 * result.fused.fused).astype(np.uint8)
     (row,) = score_pairs([("", fused, visible, infrared)], progress=False)
@@ -61,7 +61,7 @@ def test_the_scores_are_those_of_the_metrics_beside_the_average_of_the_sources(f
 def test_pictures_too_small_to_be_scored_are_fused(fuser, tmp_path):
     for name, image in zip(("vi.png", "ir.png"), made_up_pair(16, 20), strict=True):
         write_png(tmp_path / name, image)
-    result = page.fuse_files(fuser, tmp_path / "vi.png", tmp_path / "ir.png")
+    result = page.fuse_pair(fuser, tmp_path / "vi.png", tmp_path / "ir.png")
     assert result.scores == []
     assert result.picture.shape == (16, 20, 3)
 
@@ -71,7 +71,7 @@ def test_infrared_of_16_bits_and_grey_visible_pictures_are_shown(fuser, tmp_path
     counts = 27000 + 8 * infrared[..., 0].astype(np.uint16)
     cv2.imwrite(str(tmp_path / "thermal.tiff"), counts)
     write_png(tmp_path / "grey.png", to_grey(visible))
-    result = page.fuse_files(fuser, tmp_path / "grey.png", tmp_path / "thermal.tiff")
+    result = page.fuse_pair(fuser, tmp_path / "grey.png", tmp_path / "thermal.tiff")
     for picture in (result.visible, result.infrared, result.picture):
         assert picture.shape == (40, 48, 3)
         assert picture.dtype == np.uint8
@@ -81,7 +81,7 @@ def test_infrared_of_16_bits_and_grey_visible_pictures_are_shown(fuser, tmp_path
 
 def test_what_is_suspicious_is_told_without_folders(fuser, files):
     visible, _ = files
-    swapped = page.fuse_files(fuser, files[1], visible)
+    swapped = page.fuse_pair(fuser, files[1], visible)
     assert "vi.png: colourful for an infrared picture" in swapped.warnings[0]
     assert str(visible.parent) not in swapped.warnings[0]
 
@@ -101,19 +101,19 @@ def test_bad_files_are_told_by_name_without_folders(fuser, files):
         ((None, infrared), "^no visible picture"),
     ):
         with pytest.raises(UserError, match=message):
-            page.fuse_files(fuser, *pair)
+            page.fuse_pair(fuser, *pair)
 
 
 def test_choosing_nothing_or_too_much_is_told(fuser, files):
     with pytest.raises(UserError, match="no entity is chosen"):
-        page.fuse_files(fuser, *files, page.CHOSEN)
+        page.fuse_pair(fuser, *files, page.CHOSEN)
     with pytest.raises(UserError, match="at most 8"):
-        page.fuse_files(fuser, *files, page.CHOSEN, NAMES[:9])
+        page.fuse_pair(fuser, *files, page.CHOSEN, NAMES[:9])
 
 
 def test_all_entities_are_offered_the_likeliest_first(fuser, files):
     assert [name for _, name in page.choices(NAMES)] == list(NAMES)
-    fused = page.fuse_files(fuser, *files).fused
+    fused = page.fuse_pair(fuser, *files).fused
     offered = page.choices(NAMES, fused)
     probabilities = [fused.probabilities[name] for _, name in offered]
     assert sorted(name for _, name in offered) == sorted(NAMES)
@@ -123,13 +123,13 @@ def test_all_entities_are_offered_the_likeliest_first(fuser, files):
 
 def test_what_is_predicted_is_chosen_first(fuser, files):
     assert page.first_choice(None) == []
-    fused = page.fuse_files(fuser, *files).fused
+    fused = page.fuse_pair(fuser, *files).fused
     assert len(fused.predicted) > 8, "a tiny model is undecided about everything"
     assert page.first_choice(fused) == list(fused.predicted[:8])
 
 
 def test_attention_is_drawn_for_what_guided_the_strongest_first(fuser, files):
-    fused = page.fuse_files(fuser, *files).fused
+    fused = page.fuse_pair(fuser, *files).fused
     looked_at = page.looked_at(fused)
     peaks = [fused.attention(name).max() for _, name in looked_at]
     assert sorted(name for _, name in looked_at) == sorted(NAMES)
@@ -138,7 +138,8 @@ def test_attention_is_drawn_for_what_guided_the_strongest_first(fuser, files):
 
 
 def test_without_guidance_there_is_no_attention(fuser, files):
-    fused = page.fuse_files(fuser, *files, page.NONE).fused
+    assert page.attention_picture(None, "person") is None  # as after hours
+    fused = page.fuse_pair(fuser, *files, page.NONE).fused
     assert page.looked_at(fused) == []
     assert page.attention_picture(fused, None) is None
     assert page.attention_picture(fused, "person") is None
@@ -149,4 +150,4 @@ def test_examples_are_pairs_that_can_be_fused(fuser, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "EXAMPLES", (("day", ("person",)), ("night", ())))
     day, night = page.write_examples(tmp_path)
     assert (day.time, night.time) == ("day", "night")
-    assert page.fuse_files(fuser, night.visible, night.infrared).picture.shape == (48, 64, 3)
+    assert page.fuse_pair(fuser, night.visible, night.infrared).picture.shape == (48, 64, 3)

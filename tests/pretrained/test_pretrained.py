@@ -58,6 +58,11 @@ def test_names_a_damaged_file(tmp_path):
     (tmp_path / pretrained.WEIGHTS).write_bytes(weights)
     with pytest.raises(UserError, match=r"weights\.npz: damaged"):
         egmt_jax.load_pretrained(tmp_path)
+    shutil.copy(pretrained.FOLDER / pretrained.WEIGHTS, tmp_path)
+    settings = json.loads((pretrained.FOLDER / pretrained.SETTINGS).read_text())
+    (tmp_path / pretrained.SETTINGS).write_text(json.dumps(settings | {"model": {"colours": 3}}))
+    with pytest.raises(UserError, match=r"not of this version .*pack the run again"):
+        egmt_jax.load_pretrained(tmp_path)
     with pytest.raises(UserError, match="nowhere: no weights"):
         egmt_jax.load_pretrained(tmp_path / "nowhere")
 
@@ -85,7 +90,9 @@ def test_packs_the_mean_of_runs(tmp_path, trained, monkeypatch):
     ):
         np.testing.assert_allclose(mean, 2.0 * leaf, rtol=1e-6)
     runs["other"] = (other, ("car",), rest[1])
-    with pytest.raises(UserError, match="other: another model or vocabulary than one"):
+    with pytest.raises(
+        UserError, match="other: another model, vocabulary or text features than one"
+    ):
         pretrained.save_pretrained(["one", "other"], tmp_path)
 
 
