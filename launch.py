@@ -60,6 +60,10 @@ def main(arguments: list[str]) -> None:
     config, workdir = _CONFIG.value, _WORKDIR.value
     if _BEST.value and _MODE.value == "train":
         sys.exit("launch.py: --best goes with --mode=evaluate or --mode=export")
+    if _MODE.value != "train" and any(
+        value is not None for value in (_COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value)
+    ):
+        sys.exit("launch.py: --coordinator, --processes and --process_id go with --mode=train")
     keep_compiled(workdir)
     try:
         if _MODE.value == "train":

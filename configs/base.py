@@ -26,8 +26,8 @@ def get_config(variant: str = "") -> ConfigDict:
                 "manual_dir": "",
                 # Own pairs in ir/ and vi/, see configs/folder.py; read for the name "folder".
                 "root": "",
-                # Sets to train on in place of `name`, see configs/all.py; the set of `name` is
-                # always the one that is evaluated and exported.
+                # Sets to train on in place of `name`, see configs/all.py. During training pairs of
+                # all of them are scored in turn; --mode=evaluate and export take `name` alone.
                 "mixture": {},
                 "train_split": "train",
                 "validation_split": "validation",
@@ -36,8 +36,8 @@ def get_config(variant: str = "") -> ConfigDict:
                 "crop": 128,
                 # Share of examples that show the largest square of the whole pair, reduced.
                 "whole": 0.3,
-                # Weight of the gradient and structure losses, 0 to 1: 0 for pictures whose
-                # resolution is too low to learn edges from.
+                # Weight of the losses of gradient, structure and information, 0 to 1: 0 for
+                # pictures whose resolution is too low to learn edges from.
                 "detail": 1.0,
                 # Largest change of gain and gamma, as a natural logarithm.
                 "jitter": 0.1,

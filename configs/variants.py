@@ -1,7 +1,8 @@
 """Ablations of any config: --config=configs/roadscene.py:no_entities.
 
 - no_entities: the visual-entity level is removed; the classifier stays.
-- same_parameters: the same, widened to the number of parameters of the whole model.
+- same_parameters: the same, widened to the number of parameters of the whole model; fields of the
+  model and text features that are set on the command line come after that.
 - no_classification: no loss for the classifier; the entities of a pair are given at test.
 - no_visual_interaction: the streams do not attend to each other.
 - shuffled_entities: another pair's entities are given, in training and at test.

@@ -186,6 +186,7 @@ def classification(
     labelled: Bool[Array, " b"],
     positive_weight: Float[Array, " k"],
     smoothing: float = 0.0,
+    count: Array | None = None,
 ) -> Array:
     """Binary cross-entropy, summed over entities / K, over the labelled pairs of the batch.
 
@@ -195,17 +196,19 @@ def classification(
       labelled: pairs whose labels are known; the others count for nothing.
       positive_weight: weight of a positive label of each entity, for the long tail.
       smoothing: labels aim at smoothing / 2 and 1 - smoothing / 2 instead of 0 and 1.
+      count: what the sum over pairs is divided by; None: the number of labelled ones.
     """
     targets = labels * (1.0 - smoothing) + 0.5 * smoothing
     loss = optax.sigmoid_binary_cross_entropy(logits, targets)
     loss = jnp.mean(loss * jnp.where(labels > 0.0, positive_weight[None], 1.0), axis=1)
-    return _mean_over(loss, labelled)
+    return _mean_over(loss, labelled, count)
 
 
 def localisation(
     similarity: Float[Array, "b h w k"],
     coverage: Float[Array, "b h w k"],
     masked: Bool[Array, " b"],
+    count: Array | None = None,
 ) -> Array:
     """Cross-entropy between what each cell agrees with and what covers it, where masks are known.
 
@@ -213,12 +216,13 @@ def localisation(
       similarity: agreement of each cell with each entity, against 0 for nothing.
       coverage: share of each cell that each entity covers; the rest of it is nothing.
       masked: pairs whose masks are known; the others count for nothing.
+      count: what the sum over pairs is divided by; None: the number of these.
     """
     nothing = jnp.zeros((*similarity.shape[:3], 1))
     scores = jax.nn.log_softmax(jnp.concatenate([similarity, nothing], axis=-1), axis=-1)
     rest = jnp.maximum(1.0 - jnp.sum(coverage, axis=-1, keepdims=True), 0.0)
     entropy = -jnp.sum(scores * jnp.concatenate([coverage, rest], axis=-1), axis=-1)
-    return _mean_over(jnp.mean(entropy, axis=(1, 2)), masked)
+    return _mean_over(jnp.mean(entropy, axis=(1, 2)), masked, count)
 
 
 def intensity_target(
@@ -346,7 +350,10 @@ def _box_mean(x: Float[Array, "b h w c"], radius: int) -> Array:
     return x / side**2
 
 
-def _mean_over(values: Float[Array, " b"], counted: Bool[Array, " b"]) -> Array:
-    """Mean over the counted examples; 0 where there are none."""
+def _mean_over(
+    values: Float[Array, " b"], counted: Bool[Array, " b"], count: Array | None
+) -> Array:
+    """Sum over the counted examples, divided by `count` or their number; 0 where there are none."""
     counted = counted.astype(jnp.float32)
-    return jnp.sum(values * counted) / jnp.maximum(jnp.sum(counted), 1.0)
+    count = jnp.maximum(jnp.sum(counted), 1.0) if count is None else count
+    return jnp.sum(values * counted) / count

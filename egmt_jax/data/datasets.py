@@ -78,6 +78,11 @@ def identity(data_set) -> str:
     return data_set.info.full_name
 
 
+def place(data_set) -> pathlib.Path:
+    """The folder that a data set from `open_set` is read from."""
+    return pathlib.Path(data_set.root if isinstance(data_set, Folder) else data_set.data_dir)
+
+
 def source(data_set, split: str, images: bool = True):
     """A split as a sequence of records.
 
@@ -109,7 +114,8 @@ def source(data_set, split: str, images: bool = True):
     raise UserError(
         f"data set {name} has no pairs in split {split!r}; it has "
         f"{', '.join(f'{split} ({count})' for split, count in known.items())}: set "
-        "data.train_split or data.test_split to one of these or to all"
+        "data.train_split, data.validation_split or data.test_split to one of these, or the last "
+        "to all, if nothing was trained on them"
     )
 
 

@@ -24,7 +24,7 @@ class Component:
       data_set: for `egmt_jax.data.datasets.source`.
       weight: how many examples it gives, relative to the other components.
       whole: share of examples that show the whole pair, see `pipeline.CropAndAugment`.
-      detail: weight of its examples in the losses of gradient and structure.
+      detail: weight of its examples in the losses of gradient, structure and information.
     """
 
     data_set: Any
@@ -118,7 +118,14 @@ def read_labels(
     labels, shares = [], []
     for component in mixture:
         source = datasets.source(component.data_set, split, images=False)
-        labels.append(pipeline.check_entities(source, vocabulary))
+        try:
+            labels.append(pipeline.check_entities(source, vocabulary))
+        except UserError as error:
+            raise UserError(
+                f"{datasets.identity(component.data_set)}: correct its annotations, or delete "
+                f"{datasets.place(component.data_set)} if it was prepared for another vocabulary:\n"
+                f"{error}"
+            ) from error
         shares.append(np.full(len(source), component.weight / len(source)))
     everything = np.concatenate(shares)
     return np.concatenate(labels), everything / everything.mean()

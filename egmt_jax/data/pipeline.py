@@ -129,7 +129,8 @@ class CropAndAugment(grain.RandomMapTransform):
       whole: probability of the largest square of the pair, reduced to `size`, instead of a crop.
       jitter: largest change of the infrared image's gain and of both images' gamma.
       vocabulary: of the entity ids.
-      detail: how much the losses of gradient and structure count for the example, 0 to 1.
+      detail: how much the losses of gradient, structure and information count for the example, 0
+        to 1.
       sentences: float32 [D] by caption, for the examples' `sentence`; None leaves it out.
     """
 
@@ -177,7 +178,8 @@ class CropAndAugment(grain.RandomMapTransform):
         if rng.random() < 0.5:
             visible, infrared, masks = visible[:, ::-1], infrared[:, ::-1], masks[:, ::-1]
         if self.jitter:
-            gain, gamma_visible, gamma_infrared = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
+            changes = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
+            gain, gamma_visible, gamma_infrared = changes.tolist()  # which keep float32
             visible = visible**gamma_visible
             infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
         labels = np.zeros(len(self.vocabulary), np.float32)

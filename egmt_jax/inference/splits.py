@@ -25,8 +25,9 @@ MOST_ON_A_SHEET = 12
 def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path:
     """Writes the fused pictures of the test split and a contact sheet.
 
-    Under `export/<set>/<split>/` of the workdir: `color/<id>.png` (fused luma, chroma of the
-    visible image), `grey/<id>.png` (what the metrics are measured on), `contact_sheet.png`.
+    Under `export/<set>/<split>/` of the workdir (`<split>-best` of the best model):
+    `color/<id>.png` (fused luma, chroma of the visible image), `grey/<id>.png` (what the metrics
+    are measured on), `contact_sheet.png`.
 
     Args:
       config: names the data; see `configs/base.py`.
@@ -39,8 +40,8 @@ def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path
     Raises:
       UserError: no checkpoint, the data are missing, or their captions cannot be embedded.
     """
-    fuser, source, order, sentences = _open(config, workdir, best)
-    folder = _folder(config, workdir, "export")
+    fuser, _, source, order, sentences = _open(config, workdir, best)
+    folder = _folder(config, workdir, "export", best)
     shown = set(np.linspace(0, len(source) - 1, MOST_ON_A_SHEET).astype(int).tolist())
     rows = []
     pairs = validation.guided(
@@ -61,8 +62,9 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
     """Scores the fused pictures and the classifier on the test split.
 
     The plain average of the two sources is scored beside them, as the least a fusion must beat.
-    Under `evaluate/<set>/<split>/` of the workdir: `table.md`, `per_image.csv` (and
-    `per_image_average.csv`), `results.json` with config and versions.
+    Under `evaluate/<set>/<split>/` of the workdir (`<split>-best` of the best model): `table.md`,
+    `per_image.csv` (and `per_image_average.csv`), `results.json` with versions, the config and the
+    one that the model was trained by.
 
     Args:
       config: names the data; see `configs/base.py`.
@@ -75,8 +77,8 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
     Raises:
       UserError: no checkpoint, the data are missing, or their captions cannot be embedded.
     """
-    fuser, source, order, sentences = _open(config, workdir, best)
-    folder = _folder(config, workdir, "evaluate")
+    fuser, trained, source, order, sentences = _open(config, workdir, best)
+    folder = _folder(config, workdir, "evaluate", best)
     rows, scores = {}, None
     pairs = _pairs(source, order, "Evaluating")
     rows["egmt"], scores = validation.score(fuser, pairs, config.evaluation.given, sentences)
@@ -101,6 +103,7 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
         "classifier": scores and {k: v if math.isfinite(v) else None for k, v in scores.items()},
         "best": best,
         "config": json.loads(config.to_json_best_effort()),
+        "trained": json.loads(trained.to_json_best_effort()),
     }
     write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
     write_atomically(folder / "table.md", table.encode())
@@ -109,8 +112,8 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
 
 def _open(
     config: ConfigDict, workdir: str, best: bool
-) -> tuple[Fuser, Sequence, list[int], dict[str, np.ndarray] | None]:
-    """The trained model of a workdir, the config's test split, and its rows in order of id.
+) -> tuple[Fuser, ConfigDict, Sequence, list[int], dict[str, np.ndarray] | None]:
+    """The trained model of a workdir, its config, the test split, and its rows in order of id.
 
     Last the features of the split's captions, where they guide.
     """
@@ -119,6 +122,14 @@ def _open(
     before, now = trained.evaluation.get("given"), config.evaluation.given
     if before not in (None, now):  # as when the config's variant has been forgotten
         logging.warning("%s: trained for evaluation.given=%s, now it is %s", workdir, before, now)
+    if _has_seen(trained.data, config.data):
+        logging.warning(
+            "%s: was trained on data.train_split=%s: it has seen pairs of the split %s that it is "
+            "asked about",
+            workdir,
+            trained.data.train_split,
+            config.data.test_split,
+        )
     data_set = datasets.open_set(config.data.name, config.data)
     records = datasets.source(data_set, config.data.test_split, images=False)
     ids, captions = [], []
@@ -132,11 +143,19 @@ def _open(
         file = pathlib.Path(workdir) / SENTENCES
         sentences = caption_features(captions, trained.text_features, file)
     source = datasets.source(data_set, config.data.test_split)
-    return Fuser(model, names, trained.text_features), source, order, sentences
+    return Fuser(model, names, trained.text_features), trained, source, order, sentences
 
 
-def _folder(config: ConfigDict, workdir: str, kind: str) -> pathlib.Path:
-    return pathlib.Path(workdir) / kind / config.data.name / config.data.test_split
+def _has_seen(trained: ConfigDict, asked: ConfigDict) -> bool:
+    """Whether the split that is asked for was trained on, by the names of sets and splits."""
+    sets = {trained.name, *(part["name"] for part in trained.mixture.to_dict().values())}
+    splits, test = trained.train_split.split("+"), asked.test_split.split("+")
+    return asked.name in sets and ("all" in splits or "all" in test or bool({*splits} & {*test}))
+
+
+def _folder(config: ConfigDict, workdir: str, kind: str, best: bool) -> pathlib.Path:
+    split = config.data.test_split + ("-best" if best else "")
+    return pathlib.Path(workdir) / kind / config.data.name / split
 
 
 def _pairs(source: Sequence, order: list[int], label: str) -> Iterator[pipeline.Pair]:

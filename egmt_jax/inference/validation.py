@@ -29,8 +29,8 @@ def guided(
     Args:
       pairs: any number.
       given: "probabilities" leaves guidance to the classifier (None), "own" gives each pair its
-        entities, "shuffled" those of the pair before it; the first takes the second's. "sentence"
-        gives the features of each pair's caption in place of entities.
+        entities, "shuffled" those of the pair half of all pairs away, for neighbours may show the
+        same. "sentence" gives the features of each pair's caption in place of entities.
       sentences: those features by caption, see `egmt_jax.entities.sentences`; for "sentence" only.
 
     Raises:
@@ -38,23 +38,18 @@ def guided(
     """
     if given not in GIVEN:
         raise UserError(f"evaluation.given={given!r}: known are {', '.join(GIVEN)}")
-    waiting, before = None, None
+    if given == "shuffled":
+        pairs = list(pairs)
+        half = len(pairs) // 2
+        for pair, other in zip(pairs, pairs[half:] + pairs[:half], strict=True):
+            yield pair, other.entities if half else ()
+        return
     for pair in pairs:
         if given == "sentence":
             feature, known = sentences[pair.caption], np.full((1, 1), bool(pair.caption))
             yield pair, Entities(feature[None, None], known.astype(np.float32))
-        elif given != "shuffled":
-            yield pair, pair.entities if given == "own" else None
-        elif before is None:
-            waiting, before = pair, pair
         else:
-            if waiting is not None:
-                yield waiting, pair.entities
-                waiting = None
-            yield pair, before.entities
-            before = pair
-    if waiting is not None:  # there is no other pair to take them from
-        yield waiting, ()
+            yield pair, pair.entities if given == "own" else None
 
 
 def score(

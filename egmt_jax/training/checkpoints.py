@@ -1,5 +1,6 @@
 """Orbax checkpoints: training state, position in the data and config; and models read back."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -107,6 +108,9 @@ class Checkpoints:
             "text_dimension": constants["text_features"].shape[1],
             "data": data,
         }
+        for step in self._best.all_steps():
+            if step > (self.latest or 0):  # its steps are done anew, perhaps in another way
+                self._best.delete(step)
         self.best_value: float | None = None
         """The metric of the best model, as it was given to `save_best`; None: of another metric."""
         best = self._best.latest_step()
@@ -213,10 +217,9 @@ class Checkpoints:
             manager.close()
 
     def _failure(self, error: Exception) -> UserError:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         whole = sorted(_steps(self._manager.directory))
         return UserError(
-            f"{self._manager.directory}: a checkpoint cannot be written ({reason}); make "
+            f"{self._manager.directory}: a checkpoint cannot be written ({_reason(error)}); make "
             f"room and run again. Whole are those of the steps {whole}"
         )
 
@@ -262,16 +265,28 @@ def _set_aside_unreadable(workdir: pathlib.Path) -> None:
                 _read_through(path)
                 break
             except Exception as error:
-                aside = workdir / UNREADABLE / f"{folder}-{step}-{os.getpid()}"
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                names = (f"{folder}-{step}-{number}" for number in itertools.count(1))
+                free = (workdir / UNREADABLE / name for name in names)
+                aside = next(path for path in free if not path.exists())
+                reason = _reason(error)
                 logging.warning(
                     "%s cannot be read (%s): moved to %s; the one before it is used",
                     path,
                     reason[:200],
                     aside,
                 )
-                aside.parent.mkdir(exist_ok=True)
-                path.rename(aside)
+                try:
+                    aside.parent.mkdir(exist_ok=True)
+                    path.rename(aside)
+                except OSError as failure:
+                    raise UserError(
+                        f"{path}: cannot be moved to {aside} ({failure.strerror}): delete it"
+                    ) from failure
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _read_through(path: pathlib.Path, wanted: frozenset[str] | None = None) -> None:
@@ -337,8 +352,8 @@ def load_model(
             _read_through(folder / str(step), MODEL)
             return _model_of(folder / str(step))
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            failure = f"{folder / str(step)}: not a checkpoint of this model ({reason[:300]})"
+            failure = f"{folder / str(step)}: not a checkpoint of this model "
+            failure += f"({_reason(error)[:300]})"
             if step == steps[-1]:
                 raise UserError(failure) from error
             logging.warning("%s; the one before it is used", failure)

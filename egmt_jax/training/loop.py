@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from egmt_jax.data import mixtures, pipeline
+from egmt_jax.data import datasets, mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.entities.sentences import SENTENCES, caption_features, check_encoder
 from egmt_jax.errors import UserError
@@ -155,6 +155,8 @@ def make_ready(
             f"data.batch_size={config.data.batch_size} must be a multiple of "
             f"optimizer.accumulate={accumulate}"
         )
+    if config.guidance.given == "shuffled" and config.data.batch_size == accumulate:
+        raise UserError("guidance.given='shuffled': needs parts of at least two pairs to shuffle")
     try:
         optimizer = make_optimizer(**settings)
     except TypeError as error:
@@ -197,13 +199,11 @@ def _train(config, folder, draw, evaluate, stop):
     graphdef, constants, state, step = make_ready(
         config, mesh, table, positive_weights(labels, shares)
     )
+    data = mixtures.describe(mixture, config.data.train_split)
+    for line, component in zip(data, mixture, strict=True):
+        _tell(f"training on {line}, in {datasets.place(component.data_set)}")
     checkpoints = Checkpoints(
-        folder,
-        config.checkpoint.keep,
-        config,
-        vocabulary.names,
-        constants,
-        mixtures.describe(mixture, config.data.train_split),
+        folder, config.checkpoint.keep, config, vocabulary.names, constants, data
     )
     first = seen = 0
     steps = config.optimizer.steps
@@ -299,9 +299,9 @@ def _embed_captions(config, mixture, folder) -> dict[str, np.ndarray]:
     data = config.data
     captions = mixtures.read_captions(mixture, data.train_split)
     if config.guidance.given == "sentence" and not any(captions):
+        sets = " and ".join(datasets.identity(component.data_set) for component in mixture)
         raise UserError(
-            f"guidance.given='sentence': no pair of {data.name}, split {data.train_split}, has a "
-            "caption"
+            f"guidance.given='sentence': no pair of {sets}, split {data.train_split}, has a caption"
         )
     for split in (data.validation_split, data.test_split):
         captions += mixtures.read_captions(mixture, split)

@@ -98,6 +98,10 @@ class Objective:
             raise UserError(f"loss.{unknown[0]}: no such term; there are {', '.join(TERMS)}")
         if self.given not in GIVEN:
             raise UserError(f"guidance.given={self.given!r}: known are {', '.join(GIVEN)}")
+        if self.self_guided + self.unguided > 1.0:
+            raise UserError(
+                "guidance.self_guided and guidance.unguided are shares: at most 1 in all"
+            )
         if self.given == "sentence" and self.self_guided:
             raise UserError("guidance.given='sentence' goes with guidance.self_guided=0 only")
 
@@ -231,6 +235,7 @@ def loss_terms(
     positive_weight: Float[Array, " k"],
     key: Array,
     aim: Objective,
+    counts: Mapping[str, Array] | None = None,
 ) -> tuple[Array, dict[str, Array]]:
     """The weighted sum of the loss terms on a batch, and each term by name but those of weight 0.
 
@@ -242,7 +247,9 @@ def loss_terms(
       positive_weight: of positive labels, see `losses.classification`.
       key: for the guidance.
       aim: see `Objective`.
+      counts: what sums over `labelled` and `masked` pairs are divided by; their numbers by default.
     """
+    counts = counts or {}
     model = nnx.merge(graphdef, params, constants)
     visible, infrared = batch["visible"], batch["infrared"]
     visual = model.visual(visible, infrared)
@@ -282,8 +289,11 @@ def loss_terms(
             batch["labelled"],
             positive_weight,
             aim.label_smoothing,
+            counts.get("labelled"),
         ),
-        "localisation": lambda: losses.localisation(visual.similarity, coverage, batch["masked"]),
+        "localisation": lambda: losses.localisation(
+            visual.similarity, coverage, batch["masked"], counts.get("masked")
+        ),
     }
     terms = {name: compute[name]() for name, weight in aim.weights.items() if weight}
     total = sum(aim.weights[name] * term for name, term in terms.items())
@@ -320,23 +330,29 @@ def make_step(
       gradients, parameters and updates.
     """
 
-    def gradients_of(params, constants, positive_weight, batch, key):
+    def gradients_of(params, constants, positive_weight, batch, key, counts=None):
         return jax.grad(
             lambda params: loss_terms(
-                graphdef, params, constants, batch, positive_weight, key, aim
+                graphdef, params, constants, batch, positive_weight, key, aim, counts
             ),
             has_aux=True,
         )(params)
 
     def accumulated(params, constants, positive_weight, batch, key):
-        # Every device keeps the rows it has: part k is rows k, k + n, k + 2n ... of the batch.
+        # Each part divides by its share of the whole batch's count, so that their mean is the
+        # batch's however the counted pairs are spread.
+        counts = {
+            name: jnp.maximum(jnp.sum(batch[name].astype(jnp.float32)), 1.0) / accumulate
+            for name in ("labelled", "masked")
+        }
+        # Devices keep the rows they have: part k is rows k, k + n, k + 2n ... of the batch.
         parts = jax.tree.map(
             lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
         )
         keys = jax.random.split(key, accumulate)
 
         def add(total, part):
-            new = gradients_of(params, constants, positive_weight, *part)
+            new = gradients_of(params, constants, positive_weight, *part, counts)
             return jax.tree.map(lambda a, b: a + b / accumulate, total, new), None
 
         shapes = jax.eval_shape(

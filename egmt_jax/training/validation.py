@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -62,6 +63,12 @@ class Validation:
         self._evaluate, self._every = evaluate, config.evaluation.every
         self._most = config.evaluation.most
         if not mixtures.sample_pairs(mixture, self._split, 1):
+            if max(self._pictures_every, self._every) > 0:
+                logging.warning(
+                    "no pairs in data.validation_split=%s: nothing is evaluated or pictured during "
+                    "training, and no best model is kept",
+                    self._split,
+                )
             self._draw = self._evaluate = None
 
     def draws_at(self, step: int) -> bool:

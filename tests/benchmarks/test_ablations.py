@@ -129,7 +129,9 @@ def test_ways_of_guidance_reach_the_fuser():
     assert [entities for _, entities in guide(found, "none")] == [()] * 3
     assert [entities for _, entities in guide(found, "self")] == [None] * 3
     assert [entities for _, entities in guide(found, "given")] == [x.entities for x in found]
-    assert guide(found, "shuffled")[1][1] == found[0].entities
+    shuffled = [entities for _, entities in guide(found, "shuffled")]
+    assert shuffled == [found[k].entities for k in (1, 2, 0)]
+    assert [entities for _, entities in guide(found[:1], "shuffled")] == [()]
 
 
 @pytest.mark.slow

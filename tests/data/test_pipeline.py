@@ -139,18 +139,6 @@ def test_one_seed_gives_one_order_and_another_another():
     assert any((a["visible"] != b["visible"]).any() for a, b in zip(one, other, strict=True))
 
 
-def test_an_iterator_goes_on_from_its_saved_state():
-    source = [record(k) for k in range(10)]
-    batches = iter(batches_of(source, transform(), 4, 3))
-    for _ in range(3):
-        next(batches)
-    state = batches.get_state()
-    expected = [next(batches)["visible"] for _ in range(3)]
-    again = iter(batches_of(source, transform(), 4, 3))
-    again.set_state(state)
-    np.testing.assert_array_equal([next(again)["visible"] for _ in range(3)], expected)
-
-
 def test_every_pair_is_seen_once_in_each_pass():
     source = [record(k, 32, 32) for k in range(8)]
     for k in range(8):

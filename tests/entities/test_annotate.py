@@ -218,7 +218,7 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "torch" else found(name)
     )
-    with pytest.raises(UserError, match=r"pip install 'egmt-jax\[annotate\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[annotate\]'"):
         _run(
             *("--visible", arguments["visible"], "--infrared", arguments["infrared"]),
             *("--out", arguments["out"]),

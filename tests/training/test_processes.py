@@ -1,7 +1,5 @@
 """Several processes: how they start, and that a run may go on with another number of them."""
 
-import re
-
 import jax
 import numpy as np
 import portpicker
@@ -48,6 +46,7 @@ def test_runs_go_on_with_another_number_of_processes(launch, finish, tmp_path, m
     pair = together(launch, tmp_path / "two_one", *arguments, "--config.log.pictures_every=0")
     pair_stop(pair, tmp_path / "two_one", finish)
     stopped = max(steps(tmp_path / "two_one"))
+    assert stopped < 12
     code, output = finish(launch(tmp_path / "two_one", *one))
     assert code == 0, output
     assert f"from step {stopped}" in output
@@ -55,6 +54,7 @@ def test_runs_go_on_with_another_number_of_processes(launch, finish, tmp_path, m
     # One process, stopped in the middle; then two go on.
     single = launch(tmp_path / "one_two", *one)
     pair_stop([single], tmp_path / "one_two", finish)
+    assert max(steps(tmp_path / "one_two")) < 12
     for process in together(launch, tmp_path / "one_two", *arguments):
         code, output = finish(process)
         assert code == 0, output
@@ -80,7 +80,6 @@ def pair_stop(running, workdir, finish):
     for process in running:
         code, output = finish(process)
         assert code == 0, output
-    assert re.search(r"stopped by a signal at step \d+", output) or len(running) == 2
 
 
 @pytest.mark.slow
