@@ -222,7 +222,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("downstream.json"))
-    parser.add_argument("--page", type=pathlib.Path, default=ROOT / "docs" / "downstream.md")
+    parser.add_argument(
+        "--page",
+        type=pathlib.Path,
+        help="default: docs/downstream.md, or WORKDIR/downstream.md of a run",
+    )
     arguments = parser.parse_args()
     if bool(arguments.pictures) != bool(arguments.labels):
         parser.error("--pictures and --labels go together")
@@ -254,7 +258,8 @@ def main() -> None:
         write_json(
             arguments.out, {"results": results, "settings": settings, "made_with": environment()}
         )
-        write_atomically(arguments.page, page.encode())
+        path = arguments.page or pathlib.Path(arguments.workdir or ROOT / "docs", "downstream.md")
+        write_atomically(path, page.encode())
     except UserError as error:
         sys.exit(f"downstream.py: {error}")
     print(table_of(results))

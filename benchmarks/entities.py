@@ -199,7 +199,11 @@ def main() -> None:
     parser.add_argument("--manual_dir", help="files of the real sets, see configs/all.py")
     parser.add_argument("--most", type=int, help="pairs of each set at most")
     parser.add_argument("--out", type=pathlib.Path, help="JSON with every case")
-    parser.add_argument("--page", type=pathlib.Path, default=ROOT / "docs" / "entities.md")
+    parser.add_argument(
+        "--page",
+        type=pathlib.Path,
+        help="default: docs/entities.md, or WORKDIR/entities.md of a run",
+    )
     arguments = parser.parse_args()
     logging.getLogger("absl").setLevel("WARNING")
 
@@ -222,11 +226,12 @@ def main() -> None:
         classifier = score_classifier(fuser, pairs_of(*CLASSIFIED))
         pointing = group(pointed)
         results = {name: steered(cases[name]) for name in ("made-up scenes", "real pairs")}
+        most = f" --most={arguments.most}" if arguments.most else ""
         page = [
             "# What entities do\n",
             f"{'A run' if arguments.workdir else 'The released weights'} on data that training did",
-            "not see. In brackets 95 % intervals over pictures; `benchmarks/entities.py` made the",
-            "page.\n",
+            "not see. In brackets 95 % intervals over pictures. Made by",
+            f"`python benchmarks/entities.py{most}`.\n",
             classifier_section(classifier),
             pointing_section(pointing, len(scenes)),
             steering_section(results),
@@ -235,7 +240,8 @@ def main() -> None:
         if arguments.out:
             content = {"summary": summary, "cases": cases, "made_with": environment()}
             write_json(arguments.out, content)
-        write_atomically(arguments.page, "\n".join(page).encode())
+        path = arguments.page or pathlib.Path(arguments.workdir or ROOT / "docs", "entities.md")
+        write_atomically(path, "\n".join(page).encode())
     except UserError as error:
         sys.exit(f"entities.py: {error}")
     print(json.dumps({"pointing": pointing, "steering": results}, indent=2))
