@@ -17,6 +17,9 @@ from evidence import (
 
 FULL = "full"
 SAME = "no measurable difference"
+CLEAR = 2.0
+"""Spreads between seeds from which a difference is listed at the top of the page."""
+
 DIGITS = {"EN": 3, "SD": 2, "SF": 2, "AG": 3, "MI": 3, "SCD": 3, "VIF": 3, "Qabf": 3, "SSIM": 3}
 Runs = dict[str, dict[int, dict]]
 
@@ -64,7 +67,7 @@ def spread(values: np.ndarray) -> float:
 def compare(
     own: np.ndarray,
     full: np.ndarray,
-) -> tuple[str, int, str]:
+) -> tuple[str, int]:
     """A difference to the full model.
 
     Args:
@@ -72,22 +75,23 @@ def compare(
       full: float [images, seeds], of the full model on the same images.
 
     Returns:
-      The difference with interval and ratio or `SAME`; its sign, 0 for `SAME`; and the difference
-      with the ratio alone.
+      The difference with interval and ratio, or `SAME`; and its sign, 0 unless it is clear: an
+      interval without 0, and at least `CLEAR` spreads where the spread is known.
     """
     means = own.mean(axis=1) - full.mean(axis=1)
     return _describe(means.mean(), bootstrap(means), own.mean(axis=0), full.mean(axis=0))
 
 
-def _describe(difference, interval, own_seeds, full_seeds) -> tuple[str, int, str]:
+def _describe(difference, interval, own_seeds, full_seeds) -> tuple[str, int]:
     low, high = interval
     if low <= 0.0 <= high:
-        return SAME, 0, SAME
+        return SAME, 0
+    text, sign = f"{difference:+.2g} [{low:+.2g}, {high:+.2g}]", int(np.sign(difference))
     pooled = float(np.sqrt((spread(own_seeds) ** 2 + spread(full_seeds) ** 2) / 2))
-    ratio = f", {abs(difference) / pooled:.1f} spreads" if pooled > 0 else ""
-    number = f"{difference:+.2g}"
-    text = f"{number} [{low:+.2g}, {high:+.2g}]{ratio}"
-    return text, 1 if difference > 0 else -1, f"{number}{ratio}"
+    if not pooled > 0:  # nan of one seed
+        return text, sign
+    ratio = abs(difference) / pooled
+    return f"{text}, {ratio:.1f} spreads", sign if ratio >= CLEAR else 0
 
 
 def picture_scores(runs: Runs, variant: str, way: str, name: str, metric: str) -> np.ndarray:
@@ -145,33 +149,37 @@ def pictures_page(runs: Runs) -> str:
 
 
 def differences_page(runs: Runs) -> str:
-    """Every comparison in full, and one line for each that lists where it is better or worse."""
-    lines, tables = [], []
+    """A table of what is clear in every comparison, and each of them in full."""
+    summary, tables = [], []
     for variant, way, against in comparisons(runs):
         title = f"{variant} ({way}) against {FULL} ({against})"
-        listed: dict[int, list[str]] = {1: [], -1: [], 0: []}
+        clear = {name: {1: [], -1: []} for name in SETS}
         rows = []
         for metric in METRICS:
             row = [metric]
             for name in SETS:
                 own = picture_scores(runs, variant, way, name, metric)
                 full = picture_scores(runs, FULL, against, name, metric)
-                text, sign, short = compare(own, full)
+                text, sign = compare(own, full)
                 row.append(text)
-                listed[sign].append(f"{metric} on {name} {short}" if sign else metric)
+                if sign:
+                    clear[name][sign].append(metric)
             rows.append(row)
-        total = len(METRICS) * len(SETS)
-        lines.append(
-            f"- **{title}**: higher: {', '.join(listed[1]) or 'nothing'}; lower: "
-            f"{', '.join(listed[-1]) or 'nothing'}; {SAME} in {len(listed[0])} of {total}."
-        )
+        words = {1: "higher", -1: "lower"}
+        cells = [
+            "; ".join(
+                f"{word}: {' '.join(found[sign])}" for sign, word in words.items() if found[sign]
+            )
+            for found in clear.values()
+        ]
+        summary.append([title, *(cell or "nothing" for cell in cells)])
         tables += [f"### {title}\n", markdown_table(["metric", *SETS], rows) + "\n"]
     return "\n".join(
         [
             "## Differences to the full model\n",
-            "Of all nine metrics higher is better.\n",
-            *lines,
-            "",
+            "What is clear: intervals without 0, and where several seeds tell the spread, a",
+            f"difference of at least {CLEAR:g} spreads. Of all nine metrics higher is better.\n",
+            markdown_table(["comparison", *SETS], summary) + "\n",
             *tables,
         ]
     )
@@ -335,7 +343,6 @@ def write_report(results: pathlib.Path, page: pathlib.Path) -> None:
     finished = ", ".join(
         f"{variant} (seeds {' '.join(map(str, sorted(seeds)))})" for variant, seeds in runs.items()
     )
-    made = sorted({f"{run['environment']['commit']}" for run in everything})
-    tail = f"Finished runs: {finished}. Code: {', '.join(made)}.\n"
+    tail = f"Finished runs: {finished}.\n"
     pages = [differences_page, pictures_page, classifier_page, steering_page]
     write_page(page, "\n".join([head, *(make(runs) for make in pages), tail]))
