@@ -59,7 +59,7 @@ def trained(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("run")
     config = base.get_config()
     config.data.update(name="entity_scenes/tiny", data_dir=str(folder / "tfds"), crop=32)
-    config.optimizer.steps = 6
+    config.optimizer.update(steps=6, warmup=2)
     config.model.update(TINY)
     model = tiny_model(load_text_features(config.text_features).features)
     _, params, constants = nnx.split(model, nnx.Param, ...)

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -105,7 +104,7 @@ def _unpack(packed: bytes, settings: dict[str, Any]) -> Packed:
     graphdef, state = nnx.split(model)
     template = nnx.to_pure_dict(state)
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
-    leaves = [jnp.asarray(read[_name(path)]) for path, _ in paths]
+    leaves = jax.device_put([read[_name(path)] for path, _ in paths])
     model = nnx.merge(graphdef, jax.tree.unflatten(structure, leaves))
     return Packed(model, tuple(settings["vocabulary"]), settings["text_features"])
 

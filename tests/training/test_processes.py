@@ -33,17 +33,17 @@ def losses(workdir):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [1, 4])
-def test_runs_go_on_with_another_number_of_processes(launch, finish, tmp_path, model):
-    short, long = "--config.optimizer.steps=12", "--config.log.every=1"
-    arguments = (short, long, f"--config.mesh.model={model}", "--config.evaluation.every=4")
-    one = ("--config.mesh.model=1", *arguments[:2], "--config.evaluation.every=4")
+def test_runs_go_on_with_another_number_of_processes(launch, finish, tmp_path):
+    one = ("--config.optimizer.steps=12", "--config.log.every=1", "--config.evaluation.every=4")
+    parameters_split, batches_split = (*one, "--config.mesh.model=4"), one
     code, output = finish(launch(tmp_path / "one", *one))
     assert code == 0, output
     expected = losses(tmp_path / "one")
 
     # Two processes, stopped in the middle; then one goes on.
-    pair = together(launch, tmp_path / "two_one", *arguments, "--config.log.pictures_every=0")
+    pair = together(
+        launch, tmp_path / "two_one", *parameters_split, "--config.log.pictures_every=0"
+    )
     pair_stop(pair, tmp_path / "two_one", finish)
     stopped = max(steps(tmp_path / "two_one"))
     assert stopped < 12
@@ -55,7 +55,7 @@ def test_runs_go_on_with_another_number_of_processes(launch, finish, tmp_path, m
     single = launch(tmp_path / "one_two", *one)
     pair_stop([single], tmp_path / "one_two", finish)
     assert max(steps(tmp_path / "one_two")) < 12
-    for process in together(launch, tmp_path / "one_two", *arguments):
+    for process in together(launch, tmp_path / "one_two", *batches_split):
         code, output = finish(process)
         assert code == 0, output
 

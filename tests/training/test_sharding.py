@@ -94,10 +94,14 @@ def test_eight_devices_give_the_losses_of_one_and_share_the_parameters():
         assert like.addressable_shards[0].data.shape[-1] == kernel.shape[-1] // 2
 
 
+@pytest.fixture(scope="module")
+def expected():
+    return losses_on(one_device(), 20)[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("data", "model"), [(8, 1), (4, 2), (1, 8)])
-def test_every_mesh_gives_the_loss_curve_of_one_device(data, model):
-    expected, _ = losses_on(one_device(), 20)
+def test_every_mesh_gives_the_loss_curve_of_one_device(data, model, expected):
     losses, _ = losses_on(make_mesh(data, model), 20)
     np.testing.assert_allclose(losses, expected, atol=1e-4)
 
