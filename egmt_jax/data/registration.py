@@ -59,7 +59,8 @@ def edge_shift(visible: np.ndarray, infrared: np.ndarray) -> tuple[float, float]
     spectrum = np.conj(ours) * theirs
     # Half-way to phase correlation: repeated structures weigh less.
     strength = np.abs(spectrum)
-    spectrum /= np.sqrt(strength + np.float32(1e-9) * np.max(strength) + np.float32(1e-30))
+    strength += np.float32(1e-9) * np.max(strength) + np.float32(1e-30)
+    spectrum *= 1.0 / np.sqrt(strength)  # a product of complex numbers is cheaper than a quotient
     correlation = np.fft.fftshift(_fourier(spectrum, cv2.DFT_INVERSE | cv2.DFT_SCALE).real)
     row, column = (side // 2 for side in correlation.shape)
     reach = min(REACH, min(row, column) // 2)
@@ -92,6 +93,6 @@ def _edges(image: np.ndarray, scale: float) -> np.ndarray:
     strength = np.maximum(np.abs(gradient), np.float32(1e-9))
     # A few very strong edges, such as those of a lamp, must not decide alone.
     bounded = np.minimum(strength, 3.0 * float(np.mean(strength)))
-    edges = np.square(gradient / strength) * bounded
+    edges = np.square(gradient) * (bounded / np.square(strength))
     edges -= np.mean(edges)
     return edges * cv2.createHanningWindow(edges.shape[::-1], cv2.CV_32F)
