@@ -6,10 +6,10 @@ Prints JSON. Per size, milliseconds per pair, median and 95th percentile over ro
 turns: `fuser` (arrays to a colour picture), `network` (the jitted model alone on arrays of that
 size), `average` (numpy, the floor) and, where torch is installed, `torch_as_large_as_sdnet`: dense
 3x3 convolutions at full size with as many parameters (28.7 thousand) and operations (17.6 GFLOP at
-640x480) as SDNet, the fastest of the learned methods. `folder`: pairs per second of PNG files to
-PNG files, and as a share of the rate of calls of the `Fuser` alone. `second_process_seconds`: of a
-process that finds everything compiled, from its start to its first picture, in three parts. With
-`--large`, seconds and peak resident memory of one pair of so many pixels each way, in tiles.
+640x480) as SDNet. `folder`: pairs per second of PNG files to PNG files, and as a share of the rate
+of calls of the `Fuser` alone. `second_process_seconds`: of a process that finds everything
+compiled, from its start to its first picture, in three parts. With `--large`, seconds and peak
+resident memory of one pair of so many pixels each way, in tiles.
 
 The released weights are measured unless a checkpoint is named.
 """
