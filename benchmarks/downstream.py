@@ -246,7 +246,8 @@ def main() -> None:
             title = f"Pictures of {', '.join(folders)}, with labels by their authors"
         else:
             kinds, cells = read_scenes(arguments)
-            title = "Made-up scenes of `entity_scenes`"
+            most = f", `--most={arguments.most}`" if arguments.most else ""
+            title = f"Made-up scenes of `entity_scenes`{most}"
         for part in ("train", "test"):
             if not (cells[part] > COVERED).any():
                 raise UserError(f"nobody is in the pictures of the part {part}: nothing to learn")
