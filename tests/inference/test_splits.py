@@ -31,8 +31,8 @@ def pairs_of(config):
     return {pair.id: pair for pair in (pipeline.to_pair(source[k]) for k in range(len(source)))}
 
 
-def exported(workdir, kind):
-    return images.list_images(workdir / "export" / "entity_scenes" / "tiny" / "test" / kind)
+def exported(workdir, kind, split="test"):
+    return images.list_images(workdir / "export" / "entity_scenes" / "tiny" / split / kind)
 
 
 def test_every_pair_is_exported_by_id_in_grey_and_in_colour(run):
@@ -111,7 +111,8 @@ def test_the_best_model_is_taken_where_asked_for(run, tmp_path):
 def pictures(config, workdir, best=False):
     """The exported grey pictures in order of id."""
     splits.export(config, workdir, best)
-    return [path for _, path in sorted(exported(workdir, "grey").items())]
+    split = "test-best" if best else "test"
+    return [path for _, path in sorted(exported(workdir, "grey", split).items())]
 
 
 def test_a_split_that_is_not_there_is_told(run):
