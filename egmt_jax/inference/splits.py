@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -148,9 +149,10 @@ def _open(
 
 def _has_seen(trained: ConfigDict, asked: ConfigDict) -> bool:
     """Whether the split that is asked for was trained on, by the names of sets and splits."""
-    sets = {trained.name, *(part["name"] for part in trained.mixture.to_dict().values())}
-    splits, test = trained.train_split.split("+"), asked.test_split.split("+")
-    return asked.name in sets and ("all" in splits or "all" in test or bool({*splits} & {*test}))
+    mixture = trained.get("mixture") or {}  # older checkpoints have none
+    sets = {part["name"] for part in mixture.values() if part["weight"]} or {trained.name}
+    splits, test = (set(re.findall(r"[a-z_]+", x)) for x in (trained.train_split, asked.test_split))
+    return asked.name in sets and ("all" in splits | test or bool(splits & test))
 
 
 def _folder(config: ConfigDict, workdir: str, kind: str, best: bool) -> pathlib.Path:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -113,6 +114,19 @@ def pictures(config, workdir, best=False):
     splits.export(config, workdir, best)
     split = "test-best" if best else "test"
     return [path for _, path in sorted(exported(workdir, "grey", split).items())]
+
+
+def test_a_split_that_was_trained_on_is_told(run, tmp_path, caplog):
+    config, workdir, _, _ = run
+    shutil.copytree(workdir / "checkpoints", tmp_path / "checkpoints")
+    splits.export(config, tmp_path)
+    assert "it has seen pairs" not in caplog.text
+    for split in ("train[:2]", "train"):
+        other = config.copy_and_resolve_references()
+        other.data.test_split = split
+        caplog.clear()
+        splits.export(other, tmp_path)
+        assert "it has seen pairs of the split train" in caplog.text
 
 
 def test_a_split_that_is_not_there_is_told(run):
