@@ -83,6 +83,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 "structure": 1.0,
                 "information": 2.25,
                 "complementarity": 1.0,
+                "mutual_information": 4.0,
                 "contrast": 8.0,
                 "exposure": 200.0,
                 "classification": 1.0,

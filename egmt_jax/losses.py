@@ -3,6 +3,8 @@
 Images are float32 [B, H, W, 1] in [0, 1]; every loss is a float32 scalar, the mean over its batch.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -35,6 +37,9 @@ FAINT_EDGE = 0.03
 
 DEVIATION_BOUND = 0.25
 """Deviation of a source above which more contrast is not asked for."""
+
+GREY_BINS = 64
+"""Grey levels that the loss of mutual information tells apart."""
 
 
 def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -153,6 +158,18 @@ def complementarity(fused: Array, visible: Array, infrared: Array) -> Array:
     """
     images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
     return jnp.mean(1.0 - 0.5 * jax.vmap(sum_of_correlations_of_differences)(*images))
+
+
+def mutual_information(fused: Array, visible: Array, infrared: Array) -> Array:
+    """1 - the mean of I(F; V) and I(F; I), in units of ln `GREY_BINS`.
+
+    The metric of that name (`egmt_jax.metrics.mutual_information`) counts grey values and so has no
+    gradient; here a fused grey value counts for the two bins next to it, by nearness. A tone curve
+    costs nothing, however steep: what costs is what depends on neither source alone.
+    """
+    tell = jax.vmap(_shared_information)
+    both = tell(fused, visible) + tell(fused, infrared)
+    return 1.0 - jnp.mean(both) / (2.0 * math.log(GREY_BINS))
 
 
 def contrast(fused: Array, visible: Array, infrared: Array, gain: float) -> Array:
@@ -340,6 +357,19 @@ def cell_coverage(masks: Float[Array, "b h w n"], entity_ids: Array, grid: tuple
     masks = jnp.pad(masks, ((0, 0), (0, grid[0] * CELL - h), (0, grid[1] * CELL - w), (0, 0)))
     share = masks.reshape(b, grid[0], CELL, grid[1], CELL, n).mean(axis=(2, 4))
     return jnp.einsum("bhwn,bnk->bhwk", share, jax.nn.one_hot(entity_ids, k))
+
+
+def _shared_information(fused: Float[Array, "h w 1"], source: Float[Array, "h w 1"]) -> Array:
+    """I(F; S) in nats, from a joint histogram to which `fused` has a gradient."""
+    largest = GREY_BINS - 1
+    level = jnp.clip(fused.ravel(), 0.0, 1.0) * largest
+    lower = jnp.minimum(level.astype(jnp.int32), largest - 1)
+    above = level - lower.astype(jnp.float32)
+    column = jnp.round(jnp.clip(source.ravel(), 0.0, 1.0) * largest).astype(jnp.int32)
+    joint = jnp.zeros((GREY_BINS, GREY_BINS))
+    joint = joint.at[lower, column].add(1.0 - above).at[lower + 1, column].add(above) / level.size
+    alone = jnp.sum(joint, axis=1, keepdims=True) * jnp.sum(joint, axis=0, keepdims=True)
+    return jnp.sum(joint * jnp.log((joint + 1e-9) / (alone + 1e-9)))
 
 
 def _box_mean(x: Float[Array, "b h w c"], radius: int) -> Array:

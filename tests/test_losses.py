@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egmt_jax import losses
+from egmt_jax import losses, metrics
 from egmt_jax.testing import made_up_pair
 
 
@@ -96,6 +96,39 @@ def test_the_sum_of_the_sources_is_complementary_and_one_of_them_is_not():
     )
     assert total == pytest.approx(0.0, abs=1e-5)
     assert one > 0.3
+
+
+def test_mutual_information_minds_mixtures_and_noise_and_no_tone_curve():
+    visible, infrared = images()
+    noise = 0.1 * jnp.asarray(np.random.default_rng(0).normal(size=visible.shape), jnp.float32)
+    same, curve, noisy, mixed, flat = (
+        float(losses.mutual_information(fused, visible, visible))
+        for fused in (
+            visible,
+            jnp.round(255 * visible**2) / 255,
+            visible + noise,
+            (visible + infrared) / 2,
+            0 * visible,
+        )
+    )
+    assert curve == pytest.approx(same, abs=0.05)
+    assert same + 0.2 < min(noisy, mixed) < max(noisy, mixed) < flat
+    assert flat == pytest.approx(1.0, abs=1e-4)
+
+
+def test_mutual_information_has_a_gradient_that_follows_the_metric():
+    visible, infrared = images()
+    fused = (visible + infrared) / 2.0
+    slope = jax.grad(losses.mutual_information)(fused, visible, infrared)
+    better = fused - 0.02 * jnp.sign(slope)
+    before, after = (
+        float(metrics.mutual_information(*(255 * x[0, ..., 0] for x in (f, visible, infrared))))
+        for f in (fused, better)
+    )
+    assert np.isfinite(slope).all()
+    assert after > before
+    flat = jnp.full_like(visible, 0.5)
+    assert np.isfinite(jax.grad(losses.mutual_information)(flat, flat, flat)).all()
 
 
 def test_contrast_asks_for_more_than_the_sources_have_and_then_no_more():

@@ -24,6 +24,7 @@ TERMS = (
     "structure",
     "information",
     "complementarity",
+    "mutual_information",
     "contrast",
     "exposure",
     "classification",
@@ -281,6 +282,7 @@ def loss_terms(
         "structure": lambda: losses.structure(fused, *sources, detail),
         "information": lambda: losses.information(fused, *sources, detail),
         "complementarity": lambda: losses.complementarity(fused, *sources),
+        "mutual_information": lambda: losses.mutual_information(fused, *sources),
         "contrast": lambda: losses.contrast(fused, *sources, aim.contrast),
         "exposure": lambda: losses.exposure(fused),
         "classification": lambda: losses.classification(

@@ -1,6 +1,7 @@
 """Builders where TensorFlow is installed: TFDS's own test case, and `tfds.load`."""
 
 import pathlib
+import tempfile
 import unittest
 
 import numpy as np
@@ -32,8 +33,10 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _tensorflow():
+def _tensorflow(monkeypatch, tmp_path):
     pytest.importorskip("tensorflow")
+    # TFDS leaves an empty folder behind for each of the thousands of builders its test case makes.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", SPLITS)
