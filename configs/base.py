@@ -82,6 +82,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 "gradient": 8.0,
                 "structure": 1.0,
                 "information": 2.25,
+                "edges": 0.0,
                 "complementarity": 1.0,
                 "mutual_information": 4.0,
                 "contrast": 8.0,

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from egmt_jax.metrics import (
+    edge_preservation,
     structural_similarity,
     sum_of_correlations_of_differences,
     visual_information_fidelity,
@@ -151,6 +152,18 @@ def information(
     return jnp.mean(detail * (1.0 - 0.5 * jax.vmap(visual_information_fidelity)(*images)))
 
 
+def edges(
+    fused: Array, visible: Array, infrared: Array, detail: Float[Array, " b"] | float = 1.0
+) -> Array:
+    """1 - Qabf, see `egmt_jax.metrics.edge_preservation`; `detail` as above.
+
+    What counts is that an edge runs as in the source that has it, and about as strong: `gradient`
+    knows no directions, and asks for more.
+    """
+    images = (255.0 * image[..., 0] for image in (fused, visible, infrared))
+    return jnp.mean(detail * (1.0 - jax.vmap(edge_preservation)(*images)))
+
+
 def complementarity(fused: Array, visible: Array, infrared: Array) -> Array:
     """1 - SCD / 2: what one source lacks comes from the other; 0 for their sum.
 
@@ -224,21 +237,27 @@ def classification(
 def localisation(
     similarity: Float[Array, "b h w k"],
     coverage: Float[Array, "b h w k"],
+    entity_ids: Array,
     masked: Bool[Array, " b"],
     count: Array | None = None,
 ) -> Array:
-    """Cross-entropy between what each cell agrees with and what covers it, where masks are known.
+    """Binary cross-entropy between what each cell agrees with and what covers it, summed over
+    entities, mean over cells.
+
+    Outlines tell where the listed entities are, and so where they are not; a cell that one of them
+    covers shows no other. What else may be in the remaining cells is not known, and not asked.
 
     Args:
       similarity: agreement of each cell with each entity, against 0 for nothing.
-      coverage: share of each cell that each entity covers; the rest of it is nothing.
+      coverage: share of each cell that each entity covers, see `cell_coverage`.
+      entity_ids: int32 [B, N] of the listed entities, -1 is padding.
       masked: pairs whose masks are known; the others count for nothing.
       count: what the sum over pairs is divided by; None: the number of these.
     """
-    nothing = jnp.zeros((*similarity.shape[:3], 1))
-    scores = jax.nn.log_softmax(jnp.concatenate([similarity, nothing], axis=-1), axis=-1)
-    rest = jnp.maximum(1.0 - jnp.sum(coverage, axis=-1, keepdims=True), 0.0)
-    entropy = -jnp.sum(scores * jnp.concatenate([coverage, rest], axis=-1), axis=-1)
+    listed = jnp.max(jax.nn.one_hot(entity_ids, similarity.shape[-1]), axis=1)
+    known = jnp.maximum(jnp.sum(coverage, axis=-1, keepdims=True), listed[:, None, None])
+    entropy = optax.sigmoid_binary_cross_entropy(similarity, coverage)
+    entropy = jnp.sum(jnp.minimum(known, 1.0) * entropy, axis=-1)
     return _mean_over(jnp.mean(entropy, axis=(1, 2)), masked, count)
 
 

@@ -261,10 +261,37 @@ def test_coverage_counts_the_share_of_each_cell_by_entity():
 
 
 def test_localisation_is_lowest_where_similarity_matches_the_coverage():
-    masks = jnp.asarray(square(48, 16, 16))
-    coverage = losses.cell_coverage(masks, jnp.asarray([[0]]), (6, 6), 2)
+    masks, ids = jnp.asarray(square(48, 16, 16)), jnp.asarray([[0]])
+    coverage = losses.cell_coverage(masks, ids, (6, 6), 2)
     right = 20.0 * coverage - 10.0
     known = jnp.asarray([True])
-    assert float(losses.localisation(right, coverage, known)) < 1e-3
-    assert float(losses.localisation(-right, coverage, known)) > 1.0
-    assert float(losses.localisation(-right, coverage, jnp.asarray([False]))) == 0.0
+    assert float(losses.localisation(right, coverage, ids, known)) < 1e-3
+    assert float(losses.localisation(-right, coverage, ids, known)) > 1.0
+    assert float(losses.localisation(-right, coverage, ids, jnp.asarray([False]))) == 0.0
+
+
+def test_localisation_asks_what_the_outlines_tell_and_no_more():
+    masks, ids = jnp.asarray(square(48, 16, 16)), jnp.asarray([[0, -1]])
+    coverage = losses.cell_coverage(jnp.pad(masks, ((0, 0),) * 3 + ((0, 1),)), ids, (6, 6), 3)
+    covered = np.asarray(coverage[0, ..., 0]) > 0.0
+
+    def asked(similarity):
+        return losses.localisation(similarity, coverage, ids, jnp.asarray([True]))
+
+    slope = np.asarray(jax.grad(asked)(jnp.zeros_like(coverage)))[0]
+    assert (slope[covered, 0] < 0.0).all()  # the listed one is here
+    assert (slope[~covered, 0] > 0.0).all()  # and nowhere else
+    assert (slope[covered, 1:] > 0.0).all()  # where no other is
+    assert (slope[~covered, 1:] == 0.0).all()  # elsewhere nobody has looked
+
+
+def test_edges_should_run_as_in_the_source_that_has_them():
+    visible, infrared = images()
+    flat = jnp.full_like(visible, 0.5)
+    turned = visible.swapaxes(1, 2)
+    found = [float(losses.edges(f, visible, infrared)) for f in (visible, turned, flat)]
+    assert found[0] < found[1] < found[2]
+    qabf = metrics.edge_preservation(*(255.0 * x[0, ..., 0] for x in (visible, visible, infrared)))
+    assert found[0] == pytest.approx(1.0 - float(qabf), abs=1e-5)
+    assert float(losses.edges(visible, visible, infrared, jnp.zeros(1))) == 0.0
+    assert np.isfinite(jax.grad(losses.edges)(flat, flat, flat)).all()

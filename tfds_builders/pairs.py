@@ -20,7 +20,7 @@ from tqdm import tqdm
 from egmt_jax import entities
 from egmt_jax.data import images
 from egmt_jax.errors import UserError
-from tfds_builders import array_record
+from tfds_builders import array_record, regions
 
 IDS_SUFFIX = "_ids.txt"
 PROBLEMS_SHOWN = 50
@@ -51,12 +51,13 @@ class Pair:
 class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
     """Builder of registered visible/infrared pairs from a manual folder.
 
-    A subclass names its folders; beside its module lie `annotations.jsonl` (or `.jsonl.gz`), and
-    one `<split>_ids.txt` for each split but `train`, which takes everything else.
+    A subclass names its folders; beside its module lie `annotations.jsonl` (or `.jsonl.gz`),
+    `regions.jsonl` where outlines of entities were drawn, and one `<split>_ids.txt` for each split
+    but `train`, which takes everything else.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First release.", "1.1.0": "Masks of entities."}
     HOMEPAGE = ""
 
     def folder_names(self) -> list[str]:
@@ -102,6 +103,13 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
         return {line["id"]: line for line in map(json.loads, lines.splitlines())}
 
     @functools.cached_property
+    def outlines(self) -> dict[str, regions.Outlines]:
+        """Packaged outlines of entities by id; none for most pairs."""
+        file = _package_folder(type(self)) / "regions.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        return {line["id"]: line["regions"] for line in map(json.loads, lines)}
+
+    @functools.cached_property
     def packaged_splits(self) -> dict[str, str]:
         """Split by id, for ids outside `train`."""
         return {
@@ -125,6 +133,11 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
                     "caption_infrared": text(doc="What the infrared image shows; may be empty."),
                     "entities": tfds.features.Sequence(
                         text(), doc="0 to 8 things that the captions name, most salient first."
+                    ),
+                    "masks": tfds.features.Sequence(
+                        image(shape=(None, None, 1), encoding_format="png"),
+                        doc="255 where the entity is, in the order of `entities`, not overlapping; "
+                        "black where it could not be found; empty where nobody has looked.",
                     ),
                     "label_entities": tfds.features.Sequence(
                         text(), doc="Things that the labels of the set's authors hold."
@@ -157,15 +170,21 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
         for pair in pairs:
             annotation = self.annotations.get(pair.id, {})
             captions = [annotation.get(f"caption_{side}", "") for side in ("visible", "infrared")]
+            visible, names = self.encode(pair.visible, 3), entities.extract(*captions)
+            masks = ()
+            if pair.id in self.outlines:
+                height, width = images.decode_image(visible, str(pair.visible)).shape[:2]
+                masks = regions.paint(self.outlines[pair.id], names, height, width)
             yield (
                 pair.id,
                 {
                     "id": pair.id,
-                    "visible": self.encode(pair.visible, 3),
+                    "visible": visible,
                     "infrared": self.encode(pair.infrared, 1),
                     "caption_visible": captions[0],
                     "caption_infrared": captions[1],
-                    "entities": entities.extract(*captions),
+                    "entities": names,
+                    "masks": [images.encode_png(mask) for mask in masks],
                     "label_entities": [] if pair.labels is None else self.read_labels(pair.labels),
                 },
             )

@@ -42,7 +42,7 @@ class Pair:
       visible: uint8 [H, W, 3] RGB.
       infrared: uint8 [H, W, 1].
       entities: up to 8 names; empty where unknown.
-      masks: uint8 [N, H, W], 0 or 255, of the entities; None where the set has none.
+      masks: uint8 [N, H, W], 0 or 255, of the entities; None where they are not known.
       caption: see `caption_of`.
     """
 
@@ -72,7 +72,7 @@ def to_pair(record: dict[str, Any]) -> Pair:
             "size; prepare the data set again from registered pairs"
         )
     masks = None
-    if "masks" in record:
+    if len(record.get("masks", ())):
         most_salient = record["masks"][:MOST_ENTITIES]
         masks = np.zeros((len(most_salient), *visible.shape[:2]), np.uint8)
         for k, mask in enumerate(most_salient):

@@ -26,8 +26,8 @@ def contrast(image: np.ndarray, mask: np.ndarray) -> float:
     return float(abs(image[mask].mean() - image[surround].mean()))
 
 
-def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0) -> list[dict]:
-    """Names the most salient entity of each pair, then one that is not in it.
+def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) -> list[dict]:
+    """Names the most salient entities of each pair, one at a time, then one that is not in it.
 
     What covers more than `losses.FADING_AREA` of the picture, such as the sky, is passed over:
     the model is taught to leave it as it is.
@@ -36,9 +36,10 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0) -> list[dict]:
       fuser: of a trained model.
       pairs: with entities and masks.
       seed: picks the absent entity, among those that other pairs have.
+      most: entities per pair.
 
     Returns:
-      Per pair: `id`, `entity`, `absent`, and the contrast of the entity's mask in the fused image
+      Per entity: `id`, `entity`, `absent`, and the contrast of the entity's mask in the fused image
       (0 to 1) when the one or the other is named: `named`, `not_named`.
     """
     everything = sorted({entity for pair in pairs for entity in pair.entities})
@@ -50,18 +51,19 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0) -> list[dict]:
         others = [name for name in everything if name not in pair.entities]
         if not (small and others):
             continue
-        entity, mask, absent = pair.entities[small[0]], masks[small[0]], str(rng.choice(others))
-        named, not_named = (
-            contrast(fuser(pair.luma, pair.infrared, [name]).fused, mask)
-            for name in (entity, absent)
-        )
-        rows.append(
-            {
-                "id": pair.id,
-                "entity": entity,
-                "absent": absent,
-                "named": named,
-                "not_named": not_named,
-            }
-        )
+        for k in small[:most]:
+            entity, absent = pair.entities[k], str(rng.choice(others))
+            named, not_named = (
+                contrast(fuser(pair.luma, pair.infrared, [name]).fused, masks[k])
+                for name in (entity, absent)
+            )
+            rows.append(
+                {
+                    "id": pair.id,
+                    "entity": entity,
+                    "absent": absent,
+                    "named": named,
+                    "not_named": not_named,
+                }
+            )
     return rows

@@ -23,6 +23,7 @@ TERMS = (
     "gradient",
     "structure",
     "information",
+    "edges",
     "complementarity",
     "mutual_information",
     "contrast",
@@ -281,6 +282,7 @@ def loss_terms(
         "gradient": lambda: losses.gradient(fused, *sources, target, aim.sharpen, detail),
         "structure": lambda: losses.structure(fused, *sources, detail),
         "information": lambda: losses.information(fused, *sources, detail),
+        "edges": lambda: losses.edges(fused, *sources, detail),
         "complementarity": lambda: losses.complementarity(fused, *sources),
         "mutual_information": lambda: losses.mutual_information(fused, *sources),
         "contrast": lambda: losses.contrast(fused, *sources, aim.contrast),
@@ -294,7 +296,11 @@ def loss_terms(
             counts.get("labelled"),
         ),
         "localisation": lambda: losses.localisation(
-            visual.similarity, coverage, batch["masked"], counts.get("masked")
+            visual.similarity,
+            coverage,
+            batch["entity_ids"],
+            batch["masked"],
+            counts.get("masked"),
         ),
     }
     terms = {name: compute[name]() for name, weight in aim.weights.items() if weight}

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from entities import classifier_section, point, steered, summarise
+from entities import classifier_section, effect, point, summarise
 
 from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities import load_vocabulary
@@ -39,8 +39,9 @@ def test_what_points_into_the_mask_is_found_and_the_area_is_chance():
 
 
 def test_steering_tells_the_change_in_grey_levels_and_how_often_it_rises():
-    rows = [{"named": 0.3, "not_named": 0.2}, {"named": 0.2, "not_named": 0.2}]
-    found = steered([*rows, {"named": 0.1, "not_named": 0.2}, {"named": 0.4, "not_named": 0.2}])
+    cases = [("a", 0.3, 0.2), ("a", 0.2, 0.2), ("b", 0.1, 0.2), ("c", 0.4, 0.2)]
+    found = effect([{"id": i, "named": n, "not_named": o} for i, n, o in cases])
+    assert (found["pairs"], found["count"]) == (3, 4)
     assert found["change"] == pytest.approx(255.0 * 0.05)
     assert (found["relative"], found["rises"]) == (pytest.approx(0.25), 0.625)
     low, high = found["rises_interval"]

@@ -1,0 +1,48 @@
+"""Where the entities of a pair are: outlines drawn over its pictures, made into masks.
+
+An outline is a list of coordinates, in thousandths of the picture's width for x and y alike, so
+that it fits copies of any size: x0, y0, x1, y1 of a box, or x, y of three or more corners.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+Outlines = Mapping[str, Sequence[Sequence[float]]]
+"""Outlines by the name of the entity; an entity that could not be found has none."""
+
+UNITS = 1000.0
+
+
+def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) -> np.ndarray:
+    """Masks of entities that do not overlap: where outlines do, the smaller one is in front.
+
+    Args:
+      outlines: of the pair; those of other entities hide what lies behind them as well.
+      entities: whose masks are wanted.
+      height: pixels.
+      width: pixels.
+
+    Returns:
+      uint8 [N, H, W], 0 or 255, in the order of `entities`.
+    """
+    shapes = [
+        (name, _corners(outline) * width / UNITS)
+        for name, several in outlines.items()
+        for outline in several
+    ]
+    shapes.sort(key=lambda shape: -cv2.contourArea(shape[1].astype(np.float32)))
+    names = [*entities, *(name for name in outlines if name not in entities)]
+    front = np.full((height, width), -1, np.int32)
+    for name, corners in shapes:
+        cv2.fillPoly(front, [np.round(corners).astype(np.int32)], names.index(name))
+    return np.uint8(255) * (front == np.arange(len(entities))[:, None, None]).astype(np.uint8)
+
+
+def _corners(outline: Sequence[float]) -> np.ndarray:
+    """float64 [N, 2], x and y of each corner."""
+    if len(outline) == 4:
+        left, top, right, bottom = outline
+        outline = (left, top, right, top, right, bottom, left, bottom)
+    return np.reshape(np.asarray(outline, np.float64), (-1, 2))
