@@ -102,7 +102,7 @@ def test_empty_splits_are_left_out_and_counted_in_the_log(folder, caplog):
     (message,) = [
         record.getMessage() for record in caplog.records if "found" in record.getMessage()
     ]
-    assert "tno/1.0.0: found 3 of 56 pairs" in message
+    assert "tno/1.1.0: found 3 of 56 pairs" in message
     assert "test 0 of 25" in message
     assert "train 3 of 19" in message
 
@@ -119,7 +119,7 @@ def test_every_problem_is_listed_at_once(folder):
     assert "b.png: not a readable image" in message
     assert "c: visible is 32x24, infrared 12x10" in message
     assert len(message.splitlines()) == 5
-    assert not (folder.parent / "data" / "tno" / "1.0.0").exists()
+    assert not (folder.parent / "data" / "tno" / "1.1.0").exists()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

@@ -4,10 +4,14 @@ An outline is a list of coordinates, in thousandths of the picture's width for x
 that it fits copies of any size: x0, y0, x1, y1 of a box, or x, y of three or more corners.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+
+from egmt_jax.errors import UserError
 
 Outlines = Mapping[str, Sequence[Sequence[float]]]
 """Outlines by the name of the entity; an entity that could not be found has none."""
@@ -38,6 +42,27 @@ def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) 
     for name, corners in shapes:
         cv2.fillPoly(front, [np.round(corners).astype(np.int32)], names.index(name))
     return np.uint8(255) * (front == np.arange(len(entities))[:, None, None]).astype(np.uint8)
+
+
+def check(outlines: Any) -> Outlines:
+    """Outlines as they were read from a file; raises UserError unless they have the right form."""
+    if not isinstance(outlines, dict):
+        raise UserError("regions: needs an object of entities and their lists of outlines")
+    for name, several in outlines.items():
+        if not isinstance(several, list):
+            raise UserError(f"regions of {name}: not a list of outlines")
+        for outline in several:
+            if not (
+                isinstance(outline, list)
+                and len(outline) >= 4
+                and len(outline) % 2 == 0
+                and all(isinstance(x, (int, float)) and math.isfinite(x) for x in outline)
+            ):
+                raise UserError(
+                    f"regions of {name}: an outline is x0, y0, x1, y1 of a box or x, y of three or "
+                    "more corners, in thousandths of the picture's width"
+                )
+    return outlines
 
 
 def _corners(outline: Sequence[float]) -> np.ndarray:

@@ -54,5 +54,5 @@ def test_packaged_outlines_lie_in_the_picture_and_belong_to_pairs_with_entities(
         for outline in (outline for several in outlines.values() for outline in several):
             assert len(outline) >= 4
             assert len(outline) % 2 == 0
-            assert 0 <= min(outline)
+            assert min(outline) >= 0
             assert max(outline[::2]) <= 1000

@@ -15,7 +15,7 @@ from egmt_jax.data import images
 from egmt_jax.data.pipeline import MOST_ENTITIES
 from egmt_jax.entities.annotations import read_lines
 from egmt_jax.errors import UserError
-from tfds_builders import pairs
+from tfds_builders import pairs, regions
 
 ANNOTATIONS = "annotations.jsonl"
 CAPTIONS = ("caption_visible", "caption_infrared")
@@ -31,8 +31,9 @@ class Source:
 
     Attributes:
       pairs: the files.
-      annotations: `caption_visible`, `caption_infrared` and `entities` by id of the pair.
-      images: whether records have `visible` and `infrared`.
+      annotations: `caption_visible`, `caption_infrared`, `entities` and, where they are known,
+        `regions` by id of the pair.
+      images: whether records have `visible`, `infrared` and `masks`.
     """
 
     pairs: tuple[pairs.Pair, ...]
@@ -55,6 +56,11 @@ class Source:
             visible, infrared = images.read_image(pair.visible), images.read_image(pair.infrared)
             record["visible"] = pairs.with_channels(visible, 3)
             record["infrared"] = pairs.with_channels(infrared, 1)
+            if "regions" in annotation:
+                masks = regions.paint(
+                    annotation["regions"], annotation["entities"], *visible.shape[:2]
+                )
+                record["masks"] = masks[..., None]
         return record
 
 
@@ -105,7 +111,8 @@ def open_folder(root: str | os.PathLike) -> Folder:
       root: folder with `vi/` and `ir/`, a file each per pair, of equal stem and size; and, if
         there is one, `annotations.jsonl`: lines with `id` and `entities` (up to 8 names of the
         vocabulary or synonyms), or `id`, `caption_visible` and `caption_infrared`, from which
-        entities are extracted. Pairs without a line are unlabelled.
+        entities are extracted. Pairs without a line are unlabelled. A line may have `regions`: for
+        each of its entities a list of outlines, see `tfds_builders.regions`; all of them or none.
 
     Raises:
       UserError: there are no pairs, or files or lines are wrong; the message lists all of them.
@@ -157,7 +164,7 @@ def _read_annotations(path: pathlib.Path, stems: set[str]) -> tuple[dict[str, di
 
 
 def _with_entities(line: dict[str, Any]) -> dict[str, Any]:
-    """Id, captions and canonical entities of a line; raises UserError telling what is wrong."""
+    """Id, captions, canonical entities and regions of a line; raises UserError if one is wrong."""
     captions = [line.get(caption, "") for caption in CAPTIONS]
     names = line.get("entities")
     if names is None:
@@ -173,4 +180,15 @@ def _with_entities(line: dict[str, Any]) -> dict[str, Any]:
     names = list(dict.fromkeys(vocabulary.canonical(name) for name in names))
     if len(names) > MOST_ENTITIES:
         raise UserError(f"{len(names)} entities, at most {MOST_ENTITIES}; keep the most salient")
-    return {"id": line["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))
+    known = {"id": line["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))
+    if "regions" in line:
+        outlines = regions.check(line["regions"])
+        found = {
+            vocabulary.canonical(n): shapes for n, shapes in outlines.items() if n in vocabulary
+        }
+        if missing := [name for name in names if name not in found]:
+            raise UserError(
+                f"regions lack {', '.join(missing)}; give an empty list for what cannot be found"
+            )
+        known["regions"] = found
+    return known

@@ -54,6 +54,37 @@ def test_listed_entities_go_before_captions_and_become_canonical(tmp_path):
     assert folder.source("train")[1]["entities"] == []
 
 
+def test_regions_of_a_line_become_masks_of_its_entities(tmp_path):
+    add_pair(tmp_path, "a")
+    regions = {"road": [[0, 400, 1000, 400, 1000, 800, 0, 800]], "People": [[100, 100, 200, 300]]}
+    annotate(tmp_path, {"id": "a", "entities": ["man", "road"], "regions": regions})
+    pair = pipeline.to_pair(open_folder(tmp_path).source("train")[0])
+    assert pair.entities == ("person", "road")
+    assert pair.masks.shape == (2, 24, 30)
+    assert pair.masks[0][5, 4]
+    assert pair.masks[1][20, 15]
+    assert not (pair.masks[0] & pair.masks[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("regions", "told"),
+    [
+        ({"person": [[1, 2, 3]]}, "regions of person: an outline is x0, y0, x1, y1"),
+        ({"person": [[1, 2, 3, float("nan")]]}, "regions of person: an outline is"),
+        ({"person": [1, 2, 3, 4]}, "regions of person: an outline is"),
+        ({"person": "left"}, "regions of person: not a list of outlines"),
+        ([[1, 2, 3, 4]], "regions: needs an object"),
+        ({}, "regions lack person; give an empty list"),
+    ],
+)
+def test_wrong_regions_are_told_with_their_line(tmp_path, regions, told):
+    add_pair(tmp_path, "a")
+    annotate(tmp_path, {"id": "a", "entities": ["person"], "regions": regions})
+    with pytest.raises(UserError, match=r"annotations\.jsonl line 1: ") as error:
+        open_folder(tmp_path)
+    assert told in str(error.value)
+
+
 def test_grey_and_palette_files_become_rgb_and_one_channel(tmp_path):
     visible, _ = add_pair(tmp_path, "a")
     images.write_png(tmp_path / "vi" / "a.png", images.to_grey(visible))

@@ -55,6 +55,13 @@ def test_an_example_has_the_shapes_and_bounds_of_the_contract(size):
     assert not example["masks"].any()
 
 
+def test_a_record_without_masks_is_a_pair_whose_masks_are_not_known():
+    unknown = record(0) | {"masks": []}
+    assert pipeline.to_pair(unknown).masks is None
+    assert not transform().random_map(unknown, np.random.default_rng(0))["masked"]
+    assert transform().random_map(record(0, masks=True), np.random.default_rng(0))["masked"]
+
+
 def test_labels_of_a_pair_hold_for_the_whole_of_it_but_not_for_a_small_crop():
     whole = transform(whole=1.0).random_map(record(0), np.random.default_rng(0))
     crop = transform(whole=0.0).random_map(record(0), np.random.default_rng(0))

@@ -47,6 +47,15 @@ def test_captions_and_entities_come_along(builder):
     assert list(example["label_entities"]) == []
 
 
+def test_outlined_pairs_have_a_mask_per_entity_and_others_none(builder):
+    example = testing.examples_by_id(builder, "train")["FLIR_00018"]
+    assert len(example["masks"]) == len(example["entities"])
+    assert example["masks"][0].shape == (24, 32, 1)
+    assert sum(mask.any() for mask in example["masks"]) > 1
+    assert np.sum([mask > 0 for mask in example["masks"]], axis=0).max() == 1
+    assert len(testing.examples_by_id(builder, "test")["FLIR_00211"]["masks"]) == 0
+
+
 def test_test_pairs_have_entities_too(builder):
     assert 2 <= len(testing.examples_by_id(builder, "test")["FLIR_00211"]["entities"]) <= 8
 
