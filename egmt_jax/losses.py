@@ -27,6 +27,10 @@ FADING_AREA = (0.1, 0.3)
 road or sky, has no surround to stand out from, and more contrast would only wash it out."""
 
 
+PLAIN_PREFERENCE = 2.0
+"""How many times more a thing must stand out in a source than in the plain target to be shown as in
+that source: a bright sky should not turn black because it is blacker still in the infrared."""
+
 EXPOSED = (0.012, 0.97)
 """Bounds of what counts as exposed: beyond them a picture clips."""
 
@@ -276,8 +280,8 @@ def intensity_target(
     of at most 1.5, which leaves white white.
 
     Inside the mask of an entity the target is its most salient image, the one of V, I and the plain
-    target in which it differs most from its surround, carried over to the surround's level in the
-    picture: surround of the plain target + (1 + boost) (image - the image's own surround). What is
+    target in which it differs most from its surround (the plain target counts `PLAIN_PREFERENCE`
+    times), carried over to the surround's level in the picture: surround of the plain target + (1 + boost) (image - the image's own surround). What is
     dark in its salient image so becomes dark, where the maximum would drown it. Entities that cover
     much of the picture are left to the plain target, see `FADING_AREA`.
 
@@ -300,6 +304,7 @@ def intensity_target(
     outside = _mean_in(around, images)
     # One of the three images per entity, the plain target among them.
     difference = jnp.abs(_mean_in(masks, images) - outside)
+    difference = difference.at[..., 2].multiply(PLAIN_PREFERENCE)
     salient = jax.nn.one_hot(jnp.argmax(difference, axis=-1), 3)
     level = outside[..., 2] - (1.0 + boost) * jnp.sum(salient * outside, axis=-1)
     shares = jnp.einsum("bhwn,bnc->bhwc", masks, salient)

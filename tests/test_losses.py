@@ -232,6 +232,15 @@ def test_a_guided_thing_that_the_maximum_would_drown_keeps_its_contrast():
     assert float(boosted[..., 0][inside].mean()) == pytest.approx(0.5 - 0.45, abs=1e-4)
 
 
+def test_a_guided_thing_that_the_brighter_source_shows_well_does_not_change_sides():
+    mask = square()
+    bright, dark = jnp.asarray(0.36 + 0.24 * mask), jnp.asarray(0.36 - 0.35 * mask)  # as the sky
+    inside = mask[..., 0] > 0
+    for sources in ((bright, dark), (dark, bright)):
+        target = losses.intensity_target(*sources, jnp.asarray(mask), 0.0)
+        np.testing.assert_allclose(target[..., 0][inside], 0.6, atol=1e-6)
+
+
 def test_what_fills_the_picture_keeps_the_plain_target():
     visible, infrared = dim_images()
     masks = np.zeros((1, 48, 48, 2), np.float32)
