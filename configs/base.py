@@ -69,7 +69,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 # Share of the sources' sum in the intensity target; the rest is their maximum.
                 "additive": 0.3,
                 # Deviation that is asked for, relative to that of the sources.
-                "contrast": 1.35,
+                "contrast": 1.4,
                 "self_guided": 0.3,
                 "unguided": 0.15,
                 "keep": 0.5,
@@ -78,17 +78,17 @@ def get_config(variant: str = "") -> ConfigDict:
             "loss": {
                 # What the terms are: egmt_jax/losses.py. A weight of 0 leaves a term out.
                 "intensity": 5.0,
-                "prominence": 15.0,
-                "gradient": 8.0,
-                "structure": 1.0,
-                "information": 2.25,
-                "edges": 0.0,
-                "complementarity": 1.0,
-                "mutual_information": 4.0,
-                "contrast": 8.0,
-                "exposure": 200.0,
-                "classification": 1.0,
-                "localisation": 0.3,
+                "prominence": 12.0,
+                "gradient": 9.0,
+                "structure": 1.2,
+                "information": 2.5,
+                "edges": 10.0,
+                "complementarity": 1.75,
+                "mutual_information": 5.0,
+                "contrast": 10.0,
+                "exposure": 400.0,
+                "classification": 1.5,
+                "localisation": 0.6,
             },
             "optimizer": {
                 "learning_rate": 1e-3,

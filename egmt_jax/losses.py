@@ -281,9 +281,10 @@ def intensity_target(
 
     Inside the mask of an entity the target is its most salient image, the one of V, I and the plain
     target in which it differs most from its surround (the plain target counts `PLAIN_PREFERENCE`
-    times), carried over to the surround's level in the picture: surround of the plain target + (1 + boost) (image - the image's own surround). What is
-    dark in its salient image so becomes dark, where the maximum would drown it. Entities that cover
-    much of the picture are left to the plain target, see `FADING_AREA`.
+    times), carried over to the surround's level in the picture: surround of the plain target +
+    (1 + boost) (image - the image's own surround). What is dark in its salient image so becomes
+    dark, where the maximum would drown it. Entities that cover much of the picture are left to the
+    plain target, see `FADING_AREA`.
 
     Args:
       visible: luma.
