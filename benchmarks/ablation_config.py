@@ -14,8 +14,6 @@ def get_config(variant: str = ""):
     config = mixture.get_config()
     tiny = demo.get_config()
     config.model.update(tiny.model)
-    # What was scored before this loss came in stays comparable.
-    config.loss.mutual_information = 0.0
     config.data.crop = tiny.data.crop
     config.optimizer.learning_rate = tiny.optimizer.learning_rate
     config.optimizer.steps = 1500

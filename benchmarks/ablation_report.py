@@ -263,23 +263,13 @@ def steering_values(rows: list[dict]) -> dict[str, np.ndarray]:
     return {key: np.asarray([value, (np.sign(value) + 1) / 2]) for key, value in changes.items()}
 
 
-def steering_table(runs: Runs, field: str, paired: bool) -> str:
-    """Change of contrast and share of pairs in which it rises, per variant.
-
-    `paired`: every variant was asked about the same places, so that a difference can be told.
-    """
+def steering_table(runs: Runs, field: str) -> str:
+    """Change of contrast and share of pairs in which it rises, per variant."""
     rows, full = [], None
     for variant, seeds in runs.items():
-        found = [
-            steering_values(seeds[seed][field]) for seed in sorted(seeds) if seeds[seed][field]
-        ]
-        if not found:
-            rows.append([variant, "0", *["does not apply"] * (5 if paired else 4)])
-            continue
-        keys = sorted(set().union(*found))
-        per_pair = np.asarray(
-            [np.mean([values[key] for values in found if key in values], axis=0) for key in keys]
-        )
+        found = [steering_values(seeds[seed][field]) for seed in sorted(seeds)]
+        keys = sorted(found[0])
+        per_pair = np.asarray([np.mean([values[key] for values in found], axis=0) for key in keys])
         low, high = bootstrap(per_pair[:, 0])
         low_share, high_share = bootstrap(per_pair[:, 1])
         each = [np.mean(list(values.values()), axis=0) for values in found]
@@ -291,32 +281,31 @@ def steering_table(runs: Runs, field: str, paired: bool) -> str:
             f"{100 * per_pair[:, 1].mean():.0f} % [{100 * low_share:.0f}, {100 * high_share:.0f}]",
             " ".join(f"{100 * share:.0f}" for _, share in each),
         ]
-        if paired:
-            changes = np.asarray([[values[key][0] for values in found] for key in keys])
-            full = changes if variant == FULL else full
-            row.append("" if full is None or variant == FULL else compare(changes, full)[0])
+        changes = np.asarray([[values[key][0] for values in found] for key in keys])
+        full = changes if variant == FULL else full
+        row.append("" if full is None or variant == FULL else compare(changes, full)[0])
         rows.append(row)
     header = ["variant", "pairs", "change, grey levels", "each seed", "rises", "each seed, %"]
-    return markdown_table(header + ["change against full"] * paired, rows)
+    return markdown_table([*header, "change against full"], rows)
 
 
 def steering_page(runs: Runs) -> str:
-    return "\n".join(
-        [
-            "## Steering\n",
-            "Change of local contrast (mean inside against mean of the surround) when an entity of",
-            "the pair is named, against when one that is not in it is named, and the share of",
-            "pairs in which it rises, where no change counts as half. Chance: 0 grey levels, 50 %.",
-            "In brackets 95 % intervals over pairs, seeds averaged.\n",
-            "### Made-up scenes, in the entity's mask\n",
-            steering_table(runs, "steering", paired=True) + "\n",
-            "### Real pairs, where the model's own attention exceeds half its maximum\n",
-            "Weaker evidence: masks are not known here, so the place is the one the model looks at",
-            "for that entity, right or wrong. Pairs in which that place is larger than 30 % of the",
-            "picture for every entity are left out, so the pairs differ from variant to variant.\n",
-            steering_table(runs, "steering_real", paired=False) + "\n",
+    lines = [
+        "## Steering\n",
+        "Change of local contrast (mean inside against mean of the surround) when an entity of",
+        "the pair is named, against when one that is not in it is named, and the share of",
+        "pairs in which it rises, where no change counts as half. Chance: 0 grey levels, 50 %.",
+        "In brackets 95 % intervals over pairs, seeds averaged.\n",
+        "### Made-up scenes, in the entity's mask\n",
+        steering_table(runs, "steering") + "\n",
+    ]
+    # Runs that were scored before real pairs had outlines know of rendered scenes alone.
+    if all("steering_outlined" in run for seeds in runs.values() for run in seeds.values()):
+        lines += [
+            "### Real pairs, in the entity's outline\n",
+            steering_table(runs, "steering_outlined") + "\n",
         ]
-    )
+    return "\n".join(lines)
 
 
 def write_report(results: pathlib.Path, page: pathlib.Path) -> None:

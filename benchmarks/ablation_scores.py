@@ -7,11 +7,8 @@
   shuffled (another pair's), or sentence (the pair's captions);
 - classifier: average precision and prevalence of each entity on msrs/small,
   split classification_validation;
-- steering on made-up scenes, whose masks are known: contrast of an entity when it is named, and
-  when one that is not there is named;
-- steering on the real pairs, whose masks are not known: the same where the model's own attention
-  to the entity exceeds half its maximum. That is weaker evidence: a model that looks at the wrong
-  place is measured there.
+- steering on made-up scenes and on the real pairs, whose masks are known: contrast of an entity
+  when it is named, and when one that is not there is named.
 """
 
 import argparse
@@ -29,9 +26,8 @@ from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities.sentences import SENTENCES, caption_features
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.inference.steering import contrast, steering
+from egmt_jax.inference.steering import steering
 from egmt_jax.inference.validation import guided
-from egmt_jax.losses import FADING_AREA
 from egmt_jax.metrics.classification import average_precision
 
 SETS = ("roadscene", "tno", "msrs/full")
@@ -101,36 +97,6 @@ def score_classifier(fuser: Fuser, pairs: list[Pair]) -> dict:
     return {"pairs": len(pairs), "entities": entities}
 
 
-def steer_real(fuser: Fuser, pairs: list[Pair], seed: int = 0) -> list[dict]:
-    """As `steering`, with the model's attention at half its maximum in place of the mask.
-
-    The attention is that of a fusion guided by all entities of the pair. The most salient entity
-    counts whose place is neither empty nor larger than what `steering` takes; a pair without such
-    an entity gives no row.
-    """
-    everything = sorted({entity for pair in pairs for entity in pair.entities})
-    rng = np.random.default_rng(seed)
-    rows = []
-    for pair in tqdm(pairs, "Steering, real pairs", unit="pair", leave=False):
-        others = [name for name in everything if name not in pair.entities]
-        if not (pair.entities and others):
-            continue
-        absent = str(rng.choice(others))
-        found = fuser(pair.luma, pair.infrared, pair.entities)
-        for entity in pair.entities:
-            attention = found.attention(entity)
-            place = attention > 0.5 * attention.max()
-            if 0.0 < place.mean() < FADING_AREA[1]:
-                named, other = (
-                    contrast(fuser(pair.luma, pair.infrared, [name]).fused, place)
-                    for name in (entity, absent)
-                )
-                row = {"id": pair.id, "entity": entity, "absent": absent}
-                rows.append(row | {"named": named, "not_named": other})
-                break
-    return rows
-
-
 def read_sentences(pairs: list[Pair], config, workdir: str) -> dict[str, np.ndarray]:
     """Features of the captions of pairs, embedded where the run's own file lacks them."""
     captions = [pair.caption for pair in pairs]
@@ -154,14 +120,13 @@ def score_run(workdir: str, data_dir: str | None, manual_dir: str | None) -> dic
             pictures[way][name] = score_pictures(fuser, guide(pairs, way, sentences))
     classified = held_out(*CLASSIFIED, data_dir, manual_dir)
     scenes = held_out("entity_scenes/default", "test", data_dir, manual_dir, SCENES)
-    looks = config.model.entity_level == "attention"
     return {
         "steps": config.optimizer.steps,
         "crop": config.data.crop,
         "pictures": pictures,
         "classifier": score_classifier(fuser, classified),
         "steering": steering(fuser, scenes),
-        "steering_real": steer_real(fuser, real) if looks else None,
+        "steering_outlined": steering(fuser, real),
         "environment": environment(),
     }
 

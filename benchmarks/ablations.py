@@ -8,8 +8,9 @@ One run after the other (benchmarks/ablation_config.py, benchmarks/ablation_scor
 process of its own, seed by seed, so that every variant has one soon. The same command resumes:
 finished runs are left alone, an interrupted one goes on. Under the workdir: `runs/<run>`,
 `logs/<run>.log`, `results/<run>.json` for a run of the name `<variant>-<seed>`. On two CPU cores a
-run of 1,500 steps takes five to six minutes. What was finished before lies in
-benchmarks/ablation_results: copied to DIR/results it need not be run again.
+run of 1,500 steps takes five to six minutes. The results behind docs/ablations.md lie in
+benchmarks/ablation_results: copied to DIR/results they let --report write the page again. Runs of
+today's losses cannot be compared with them; give these another DIR.
 """
 
 import argparse

@@ -171,10 +171,11 @@ class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
             annotation = self.annotations.get(pair.id, {})
             captions = [annotation.get(f"caption_{side}", "") for side in ("visible", "infrared")]
             visible, names = self.encode(pair.visible, 3), entities.extract(*captions)
-            masks = ()
-            if pair.id in self.outlines:
+            masks, outlines = (), self.outlines.get(pair.id)
+            # An updated extractor may know of things that nobody has outlined.
+            if outlines is not None and set(names) <= outlines.keys():
                 height, width = images.decode_image(visible, str(pair.visible)).shape[:2]
-                masks = regions.paint(self.outlines[pair.id], names, height, width)
+                masks = regions.paint(outlines, names, height, width)
             yield (
                 pair.id,
                 {

@@ -4,7 +4,6 @@ An outline is a list of coordinates, in thousandths of the picture's width for x
 that it fits copies of any size: x0, y0, x1, y1 of a box, or x, y of three or more corners.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,11 @@ Outlines = Mapping[str, Sequence[Sequence[float]]]
 """Outlines by the name of the entity; an entity that could not be found has none."""
 
 UNITS = 1000.0
+HIGHEST = 10 * UNITS
+"""No picture is higher than ten times its width: larger numbers are a mistake, such as pixels."""
+
+FINER = 4
+"""Outlines are painted at so many times the size, since OpenCV fills the border of a shape too."""
 
 
 def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) -> np.ndarray:
@@ -31,16 +35,18 @@ def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) 
     Returns:
       uint8 [N, H, W], 0 or 255, in the order of `entities`.
     """
+    scale = FINER * width / UNITS
     shapes = [
-        (name, _corners(outline) * width / UNITS)
+        (name, np.round(_corners(outline) * scale).astype(np.int32))
         for name, several in outlines.items()
         for outline in several
     ]
-    shapes.sort(key=lambda shape: -cv2.contourArea(shape[1].astype(np.float32)))
+    shapes.sort(key=lambda shape: -cv2.contourArea(shape[1]))
     names = [*entities, *(name for name in outlines if name not in entities)]
-    front = np.full((height, width), -1, np.int32)
+    front = np.full((FINER * height, FINER * width), -1, np.int16)
     for name, corners in shapes:
-        cv2.fillPoly(front, [np.round(corners).astype(np.int32)], names.index(name))
+        cv2.fillPoly(front, [corners], names.index(name))
+    front = front[FINER // 2 :: FINER, FINER // 2 :: FINER]
     return np.uint8(255) * (front == np.arange(len(entities))[:, None, None]).astype(np.uint8)
 
 
@@ -56,11 +62,13 @@ def check(outlines: Any) -> Outlines:
                 isinstance(outline, list)
                 and len(outline) >= 4
                 and len(outline) % 2 == 0
-                and all(isinstance(x, (int, float)) and math.isfinite(x) for x in outline)
+                and all(type(x) in (int, float) for x in outline)
+                and all(0 <= x <= UNITS for x in outline[::2])
+                and all(0 <= y <= HIGHEST for y in outline[1::2])
             ):
                 raise UserError(
                     f"regions of {name}: an outline is x0, y0, x1, y1 of a box or x, y of three or "
-                    "more corners, in thousandths of the picture's width"
+                    "more corners, from 0 on, in thousandths of the picture's width, not pixels"
                 )
     return outlines
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from egmt_jax import entities
 from tfds_builders import regions
 
 WITH_OUTLINES = ["msrs", "roadscene", "tno"]
@@ -13,8 +14,16 @@ def test_a_box_covers_the_same_part_of_a_copy_of_any_size():
         assert mask.shape == (height, width)
         assert set(np.unique(mask)) == {0, 255}
         rows, columns = np.nonzero(mask)
-        bounds = np.array([columns.min(), rows.min(), columns.max(), rows.max()]) * 1000 / width
-        np.testing.assert_allclose(bounds, [200, 100, 600, 400], atol=1000 / width)
+        bounds = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(np.array(bounds) * 1000 / width, [200, 100, 600, 400], atol=1e-9)
+
+
+def test_small_things_are_not_larger_in_a_small_copy():
+    outlines = {"person": [[x, 300, x + 20, 370] for x in range(10, 900, 37)]}
+    areas = [
+        regions.paint(outlines, ["person"], 3 * width // 4, width).mean() for width in (1280, 128)
+    ]
+    assert areas[1] == pytest.approx(areas[0], rel=0.1)
 
 
 def test_the_smaller_of_two_outlines_is_in_front_whatever_their_order():
@@ -22,7 +31,7 @@ def test_the_smaller_of_two_outlines_is_in_front_whatever_their_order():
     for outlines in ({"road": road, "car": car}, {"car": car, "road": road}):
         masks = regions.paint(outlines, ["road", "car"], 60, 100)
         assert not (masks[0] & masks[1]).any()
-        assert masks[1][35:46, 40:51].all()
+        assert masks[1][35:45, 40:50].all()
         assert masks[0][55].all()
 
 
@@ -48,11 +57,11 @@ def test_packaged_outlines_lie_in_the_picture_and_belong_to_pairs_with_entities(
     builder = tfds.builder(name)
     assert builder.outlines
     for pair_id, outlines in builder.outlines.items():
-        assert "entities" in builder.annotations[pair_id]
-        assert builder.split_of(pair_id) != "test"
-        assert any(outlines.values()), pair_id
-        for outline in (outline for several in outlines.values() for outline in several):
-            assert len(outline) >= 4
-            assert len(outline) % 2 == 0
-            assert min(outline) >= 0
-            assert max(outline[::2]) <= 1000
+        annotation = builder.annotations[pair_id]
+        captions = annotation["caption_visible"], annotation["caption_infrared"]
+        assert list(outlines) == entities.extract(*captions)
+        assert builder.split_of(pair_id) in ("train", "validation")
+        regions.check(outlines)
+        width = 128 if name == "msrs" else 256  # of the smallest picture
+        masks = regions.paint(outlines, list(outlines), 2 * width, width)
+        assert masks.any(axis=(1, 2)).all(), pair_id

@@ -111,8 +111,9 @@ def open_folder(root: str | os.PathLike) -> Folder:
       root: folder with `vi/` and `ir/`, a file each per pair, of equal stem and size; and, if
         there is one, `annotations.jsonl`: lines with `id` and `entities` (up to 8 names of the
         vocabulary or synonyms), or `id`, `caption_visible` and `caption_infrared`, from which
-        entities are extracted. Pairs without a line are unlabelled. A line may have `regions`: for
-        each of its entities a list of outlines, see `tfds_builders.regions`; all of them or none.
+        entities are extracted. Pairs without a line are unlabelled. A line may have `regions`: the
+        outlines of all its entities by name, see `tfds_builders.regions`; one that has none there
+        counts as looked for in vain.
 
     Raises:
       UserError: there are no pairs, or files or lines are wrong; the message lists all of them.
@@ -182,13 +183,11 @@ def _with_entities(line: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"{len(names)} entities, at most {MOST_ENTITIES}; keep the most salient")
     known = {"id": line["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))
     if "regions" in line:
-        outlines = regions.check(line["regions"])
-        found = {
-            vocabulary.canonical(n): shapes for n, shapes in outlines.items() if n in vocabulary
-        }
-        if missing := [name for name in names if name not in found]:
-            raise UserError(
-                f"regions lack {', '.join(missing)}; give an empty list for what cannot be found"
-            )
-        known["regions"] = found
+        outlines: dict[str, list] = {name: [] for name in names}
+        for name, shapes in regions.check(line["regions"]).items():
+            canonical = vocabulary.canonical(name) if name in vocabulary else None
+            if canonical not in outlines:
+                raise UserError(f"regions of {name}: not among the entities of the line")
+            outlines[canonical] += shapes
+        known["regions"] = outlines
     return known

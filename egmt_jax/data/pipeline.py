@@ -42,7 +42,8 @@ class Pair:
       visible: uint8 [H, W, 3] RGB.
       infrared: uint8 [H, W, 1].
       entities: up to 8 names; empty where unknown.
-      masks: uint8 [N, H, W], 0 or 255, of the entities; None where they are not known.
+      masks: uint8 [N, H, W], 0 or 255, of the entities, black for one that was not found; None
+        where nobody has looked.
       caption: see `caption_of`.
     """
 
@@ -129,8 +130,8 @@ class CropAndAugment(grain.RandomMapTransform):
       whole: probability of the largest square of the pair, reduced to `size`, instead of a crop.
       jitter: largest change of the infrared image's gain and of both images' gamma.
       vocabulary: of the entity ids.
-      detail: how much the losses of gradient, structure and information count for the example, 0
-        to 1.
+      detail: how much the losses of gradient, structure, information and edges count for the
+        example, 0 to 1.
       sentences: float32 [D] by caption, for the examples' `sentence`; None leaves it out.
     """
 
@@ -164,17 +165,26 @@ class CropAndAugment(grain.RandomMapTransform):
         masks = np.zeros((self.size, self.size, MOST_ENTITIES), np.float32)
         ids = np.full(MOST_ENTITIES, -1, np.int32)
         names = [self.vocabulary.id_of(entity) for entity in pair.entities]
+        labels = np.zeros(len(self.vocabulary), np.float32)
+        # The largest square of a wide pair shows less than the share, but nothing shows more.
+        shown = whole or side * side >= LABELLED_SHARE * height * width
         if pair.masks is None:
             ids[: len(names)] = names
-            # The largest square of a wide pair shows less than the share, but nothing shows more.
-            shown = whole or side * side >= LABELLED_SHARE * height * width
+            labels[names] = 1.0
             labelled = bool(names) and shown
         else:
-            for k, name in enumerate(names):
-                mask = prepare(pair.masks[k])
-                if mask.mean() >= PRESENT_SHARE:
-                    ids[k], masks[..., k] = name, mask
             labelled = True
+            for k, name in enumerate(names):
+                if not pair.masks[k].any():  # somewhere in the pair, as where masks are not known
+                    labels[name] = 1.0
+                    labelled &= shown
+                    continue
+                mask = prepare(pair.masks[k])
+                share = mask.mean()
+                if share >= PRESENT_SHARE:
+                    masks[..., k], labels[name] = mask, 1.0
+                if share >= PRESENT_SHARE or not share:  # a sliver is neither here nor elsewhere
+                    ids[k] = name
         if rng.random() < 0.5:
             visible, infrared, masks = visible[:, ::-1], infrared[:, ::-1], masks[:, ::-1]
         if self.jitter:
@@ -182,8 +192,6 @@ class CropAndAugment(grain.RandomMapTransform):
             gain, gamma_visible, gamma_infrared = changes.tolist()  # which keep float32
             visible = visible**gamma_visible
             infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
-        labels = np.zeros(len(self.vocabulary), np.float32)
-        labels[ids[ids >= 0]] = 1.0
         example = {
             "visible": np.ascontiguousarray(visible[..., None], np.float32),
             "infrared": np.ascontiguousarray(infrared[..., None], np.float32),
@@ -237,7 +245,7 @@ def training_batches(
       An iterable of batches: `visible`, `infrared` float32 [B, S, S, 1] in [0, 1]; `entity_ids`
       int32 [B, 8], padded with -1; `labels` float32 [B, K]; `labelled` bool [B]; `masks` float32
       [B, S, S, 8] of the entities and `masked` bool [B], whether they are known; `detail` float32
-      [B], the weight of each example in the losses of gradient and structure; where the parts'
+      [B], the weight of each example in the losses of detail; where the parts'
       transforms have them, `sentence` float32 [B, D], the features of the captions, zeros where
       there is none.
     """

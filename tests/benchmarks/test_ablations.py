@@ -7,7 +7,7 @@ import ablations
 import numpy as np
 import pytest
 from ablation_report import SAME, gains, write_report
-from ablation_scores import METRICS, SETS, guidances, guide, score_classifier, steer_real
+from ablation_scores import METRICS, SETS, guidances, guide, score_classifier
 
 from configs.variants import VARIANTS, count_parameters
 from egmt_jax.data.pipeline import Pair
@@ -54,7 +54,7 @@ def result(shift=0.0, ways=("given",), seed=0):
         "pictures": {way: dict.fromkeys(SETS, scores) for way in ways},
         "classifier": {"pairs": 5, "entities": {"car": entity}},
         "steering": steered,
-        "steering_real": None if "none" in ways else steered,
+        "steering_outlined": steered,
         "environment": {"commit": "abc"},
     }
 
@@ -105,6 +105,17 @@ def test_the_page_counts_no_change_of_contrast_as_half(results, tmp_path):
     assert any(line.startswith("| average_attention | 3 | 25.50") for line in rows)
 
 
+def test_real_pairs_are_told_of_where_every_run_was_scored_on_outlines(results, tmp_path):
+    section = "### Real pairs, in the entity's outline"
+    write_report(results, tmp_path / "page.md")
+    assert section in (tmp_path / "page.md").read_text()
+    older = result(seed=1)
+    del older["steering_outlined"]
+    (results / "full-1.json").write_text(json.dumps(older))
+    write_report(results, tmp_path / "page.md")
+    assert section not in (tmp_path / "page.md").read_text()
+
+
 def test_the_gain_of_the_page_is_that_of_the_library():
     run = result()
     entity = run["classifier"]["entities"]["car"]
@@ -150,18 +161,6 @@ def test_only_entities_with_enough_positives_that_are_rare_enough_are_scored():
     assert scores["pairs"] == 15
     assert set(scores["entities"]) == {"car", "tree"}  # persons are in every pair
     assert scores["entities"]["car"]["prevalence"] == pytest.approx(1 / 3)
-
-
-@pytest.mark.slow
-def test_steering_of_real_pairs_names_an_annotated_and_an_absent_entity():
-    found = pairs(4)
-    rows = steer_real(fuser(), found)
-    assert rows
-    for row in rows:
-        (pair,) = (pair for pair in found if pair.id == row["id"])
-        assert row["entity"] in pair.entities
-        assert row["absent"] not in pair.entities
-        assert row["named"] != row["not_named"]
 
 
 def arguments(tmp_path, **changes):

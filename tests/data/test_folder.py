@@ -64,6 +64,12 @@ def test_regions_of_a_line_become_masks_of_its_entities(tmp_path):
     assert pair.masks[0][5, 4]
     assert pair.masks[1][20, 15]
     assert not (pair.masks[0] & pair.masks[1]).any()
+    both = {"man": [[0, 0, 100, 100]], "woman": [[500, 0, 600, 100]]}
+    annotate(tmp_path, {"id": "a", "entities": ["man", "woman", "car"], "regions": both})
+    pair = pipeline.to_pair(open_folder(tmp_path).source("train")[0])
+    assert pair.entities == ("person", "car")
+    assert pair.masks[0][1, [1, 16]].all()
+    assert not pair.masks[1].any()  # looked for in vain
 
 
 @pytest.mark.parametrize(
@@ -72,9 +78,13 @@ def test_regions_of_a_line_become_masks_of_its_entities(tmp_path):
         ({"person": [[1, 2, 3]]}, "regions of person: an outline is x0, y0, x1, y1"),
         ({"person": [[1, 2, 3, float("nan")]]}, "regions of person: an outline is"),
         ({"person": [1, 2, 3, 4]}, "regions of person: an outline is"),
+        ({"person": [[1, 2, 3, 10**400]]}, "regions of person: an outline is"),
+        ({"person": [[1, 2, 1001, 4]]}, "in thousandths of the picture's width, not pixels"),
+        ({"person": [[1, 2, True, 4]]}, "regions of person: an outline is"),
         ({"person": "left"}, "regions of person: not a list of outlines"),
         ([[1, 2, 3, 4]], "regions: needs an object"),
-        ({}, "regions lack person; give an empty list"),
+        ({"car": [[1, 2, 3, 4]]}, "regions of car: not among the entities"),
+        ({"unicorn": [[1, 2, 3, 4]]}, "regions of unicorn: not among the entities"),
     ],
 )
 def test_wrong_regions_are_told_with_their_line(tmp_path, regions, told):

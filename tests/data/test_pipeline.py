@@ -115,12 +115,35 @@ def test_masks_decide_which_entities_are_in_a_crop():
         example = transform(whole=0.0).random_map(record(0, masks=True), rng)
         assert example["labelled"]
         assert example["masked"]
-        present = [k for k in range(2) if example["entity_ids"][k] >= 0]
+        shares = example["masks"][..., :2].mean(axis=(0, 1))
+        present = [k for k in range(2) if shares[k] >= pipeline.PRESENT_SHARE]
         seen.add(tuple(present))
-        for k in range(2):
-            assert (example["masks"][..., k].mean() >= pipeline.PRESENT_SHARE) == (k in present)
         assert set(np.flatnonzero(example["labels"])) == {ids("person", "car")[k] for k in present}
+        # Where an entity is not, is known as well.
+        assert example["entity_ids"][:2].tolist() == ids("person", "car")
+        assert not shares[[k for k in range(2) if k not in present]].any()
     assert seen == {(0,), (1,), (0, 1)}
+
+
+def test_a_sliver_of_an_entity_is_neither_here_nor_elsewhere():
+    pair = record(0, 32, 32, masks=True)
+    pair["masks"][1][:] = 0
+    pair["masks"][1][5, 7] = 255
+    example = transform(whole=1.0).random_map(pair, np.random.default_rng(0))
+    assert example["entity_ids"][:2].tolist() == [*ids("person"), -1]
+    assert not example["masks"][..., 1].any()
+    assert set(np.flatnonzero(example["labels"])) == set(ids("person"))
+
+
+def test_an_entity_that_was_looked_for_in_vain_is_in_the_pair_but_nowhere():
+    pair = record(0, masks=True)
+    pair["masks"][1][:] = 0
+    whole = transform(whole=1.0).random_map(pair, np.random.default_rng(0))
+    crop = transform(whole=0.0).random_map(pair, np.random.default_rng(0))
+    for example in (whole, crop):
+        assert example["entity_ids"][1] == -1
+        assert example["labels"][ids("car")] == 1.0
+    assert (whole["labelled"], crop["labelled"]) == (True, False)
 
 
 def test_image_and_mask_are_flipped_together():
