@@ -22,7 +22,7 @@ from configs import base, variants
 
 
 def get_config(variant: str = ""):
-    """The base model on a mixture; the weights are shares of a batch."""
+    """The base model on a mixture; weights are relative: how often a set is drawn."""
     config = base.get_config()
     config.data.name = "roadscene"
     config.data.mixture = {

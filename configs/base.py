@@ -36,7 +36,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 "crop": 128,
                 # Share of examples that show the largest square of the whole pair, reduced.
                 "whole": 0.3,
-                # Weight of the losses of gradient, structure and information, 0 to 1: 0 for
+                # Weight of the losses of gradient, structure, information and edges, 0 to 1: 0 for
                 # pictures whose resolution is too low to learn edges from.
                 "detail": 1.0,
                 # Largest change of gain and gamma, as a natural logarithm.

@@ -31,16 +31,23 @@ class ArrayRecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
             )
         import tensorflow as tf
 
-        source = self.as_data_source(split)
+        source, spec = self.as_data_source(split), self.info.features.get_tensor_spec()
         seed = None if read_config is None else read_config.shuffle_seed
         generator = np.random.default_rng(seed)
 
         def examples():
             count = len(source)
             for index in generator.permutation(count) if shuffle_files else range(count):
-                yield source[int(index)]
+                yield {
+                    name: _shaped(value, spec[name]) for name, value in source[int(index)].items()
+                }
 
-        dataset = tf.data.Dataset.from_generator(
-            examples, output_signature=self.info.features.get_tensor_spec()
-        )
+        dataset = tf.data.Dataset.from_generator(examples, output_signature=spec)
         return dataset.apply(tf.data.experimental.assert_cardinality(len(source)))
+
+
+def _shaped(value, spec):
+    """The value; an empty sequence of images as an array of the rank that TensorFlow asks for."""
+    if np.shape(value) == (0,):
+        return np.zeros([size or 0 for size in spec.shape], spec.dtype.as_numpy_dtype)
+    return value

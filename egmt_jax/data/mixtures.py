@@ -24,7 +24,7 @@ class Component:
       data_set: for `egmt_jax.data.datasets.source`.
       weight: how many examples it gives, relative to the other components.
       whole: share of examples that show the whole pair, see `pipeline.CropAndAugment`.
-      detail: weight of its examples in the losses of gradient, structure and information.
+      detail: weight of its examples in the losses of gradient, structure, information and edges.
     """
 
     data_set: Any

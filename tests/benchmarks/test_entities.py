@@ -1,6 +1,14 @@
 import numpy as np
 import pytest
-from entities import classifier_section, effect, point, summarise
+from entities import (
+    classifier_section,
+    effect,
+    group,
+    point,
+    pointing_section,
+    steering_section,
+    summarise,
+)
 
 from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities import load_vocabulary
@@ -34,6 +42,10 @@ def test_what_points_into_the_mask_is_found_and_the_area_is_chance():
     assert (car["found"], car["count"], car["middle"]) == (1.0, 3, 0.0)
     assert car["chance"] == pytest.approx(0.1)
     assert (sky["found"], sky["middle"]) == (0.0, 1.0)
+    table = pointing_section({"real pairs": group(rows + rows)})
+    assert "### Real pairs" in table
+    assert "| sky | 6 | 0.000 [0.000, 0.000] | 0.900 | 1.000 |" in table
+    assert "| sky |" not in pointing_section({"few": group(rows)})
     both = summarise(rows)
     assert both["low"] <= both["found"] == 0.5 <= both["high"]
 
@@ -46,6 +58,11 @@ def test_steering_tells_the_change_in_grey_levels_and_how_often_it_rises():
     assert (found["relative"], found["rises"]) == (pytest.approx(0.25), 0.625)
     low, high = found["rises_interval"]
     assert 0.0 <= low < 0.625 < high <= 1.0
+    alone = effect([{"id": "a", "named": n, "not_named": 0.2} for n in (0.1, 0.2, 0.3, 0.5)])
+    assert alone["change_interval"] == [alone["change"]] * 2  # things of one pair are no sample
+    line = steering_section({"real pairs": found}).splitlines()[-1]
+    assert line.startswith("| real pairs | 3 | 4 | 12.7 [")
+    assert " | 25.0 % | 62.5 [" in line
 
 
 def test_the_table_of_the_classifier_gives_gain_over_chance():

@@ -25,7 +25,8 @@ for name in ("m3fd/detection", "roadscene", "tno", "msrs"):
     example = builder.as_data_source("train")[0]
     assert example["visible"].shape == (24, 32, 3), example["visible"].shape
     assert builder.info.citation and builder.info.description
-    print("prepared", name, example["id"].decode(), len(builder.annotations))
+    counts = len(builder.annotations), len(builder.outlines)
+    print("prepared", name, example["id"].decode(), *counts)
 """
 
 
@@ -61,8 +62,8 @@ def test_builders_run_from_a_wheel_in_an_empty_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stdout.splitlines() if line.startswith("prepared")]
     assert said == [
-        "prepared m3fd/detection 00001 30",
-        "prepared roadscene FLIR_00018 221",
-        "prepared tno COCO_TNO_002 56",
-        "prepared msrs 00056D 1444",
+        "prepared m3fd/detection 00001 30 0",
+        "prepared roadscene FLIR_00018 221 150",
+        "prepared tno COCO_TNO_002 56 17",
+        "prepared msrs 00056D 1444 299",
     ]
