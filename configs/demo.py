@@ -17,7 +17,7 @@ def get_config(variant: str = ""):
     config.model.tokens = 64
     config.model.token_blocks = 1
     # The demo shows what entities do, so the contrast that everything gets is left to them.
-    config.guidance.update(sharpen=1.0, additive=0.0)
+    config.guidance.update(boost=0.4, emphasis=4.0, sharpen=1.0, additive=0.0)
     config.loss.update(intensity=4.0, gradient=8.0, structure=1.0)
     config.loss.update(classification=1.0, localisation=0.3)
     config.loss.update(prominence=0.0, information=0.0, edges=0.0, complementarity=0.0)

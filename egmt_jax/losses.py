@@ -245,11 +245,10 @@ def localisation(
     masked: Bool[Array, " b"],
     count: Array | None = None,
 ) -> Array:
-    """Binary cross-entropy between what each cell agrees with and what covers it, summed over
-    entities, mean over cells.
+    """Cross-entropy between what each cell agrees with and what covers it, where masks are known.
 
-    Outlines tell where the listed entities are, and so where they are not; a cell that one of them
-    covers shows no other. What else may be in the remaining cells is not known, and not asked.
+    The part of a cell that no listed entity covers may show anything else, or nothing: what is not
+    listed may be there all the same.
 
     Args:
       similarity: agreement of each cell with each entity, against 0 for nothing.
@@ -258,10 +257,13 @@ def localisation(
       masked: pairs whose masks are known; the others count for nothing.
       count: what the sum over pairs is divided by; None: the number of these.
     """
-    listed = jnp.max(jax.nn.one_hot(entity_ids, similarity.shape[-1]), axis=1)
-    known = jnp.maximum(jnp.sum(coverage, axis=-1, keepdims=True), listed[:, None, None])
-    entropy = optax.sigmoid_binary_cross_entropy(similarity, coverage)
-    entropy = jnp.sum(jnp.minimum(known, 1.0) * entropy, axis=-1)
+    listed = jnp.max(jax.nn.one_hot(entity_ids, similarity.shape[-1]), axis=1)[:, None, None]
+    nothing = jnp.zeros((*similarity.shape[:3], 1))
+    scores = jax.nn.log_softmax(jnp.concatenate([similarity, nothing], axis=-1), axis=-1)
+    others = jnp.concatenate([1.0 - listed + 0.0 * similarity, nothing + 1.0], axis=-1)
+    anything_else = jax.nn.logsumexp(scores, axis=-1, b=others)
+    rest = jnp.maximum(1.0 - jnp.sum(coverage, axis=-1), 0.0)
+    entropy = -jnp.sum(scores[..., :-1] * coverage, axis=-1) - rest * anything_else
     return _mean_over(jnp.mean(entropy, axis=(1, 2)), masked, count)
 
 
