@@ -109,7 +109,7 @@ def test_real_pairs_are_told_of_where_every_run_was_scored_on_outlines(results, 
     section = "### Real pairs, in the entity's outline"
     write_report(results, tmp_path / "page.md")
     assert section in (tmp_path / "page.md").read_text()
-    older = result(seed=1)
+    older = result(ways=("given", "self", "none"), seed=1)
     del older["steering_outlined"]
     (results / "full-1.json").write_text(json.dumps(older))
     write_report(results, tmp_path / "page.md")
