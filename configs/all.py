@@ -26,7 +26,7 @@ def get_config(variant: str = ""):
     config = base.get_config()
     config.data.name = "roadscene"
     config.data.mixture = {
-        # Its masks are exact, those of the real sets drawn by hand.
+        # Its masks are exact, those of the real sets are coarse outlines.
         "entity_scenes": {"name": "entity_scenes/default", "weight": 2.5},
         "roadscene": {"name": "roadscene", "weight": 3.0},
         "tno": {"name": "tno", "weight": 0.5},
