@@ -9,7 +9,7 @@
   baseline the place is taken from the middle of the picture, since things do not lie anywhere.
 - Steering: an entity is named against one that is not there, on 200 of the scenes and the pairs.
 
-Masks of the real pairs are outlines that a vision-language model drew, see tfds_builders/regions.py.
+Masks of the real pairs are outlines that a vision-language model drew, see the READMEs of the sets.
 
 Without --workdir the shipped weights are looked at.
 """
@@ -162,7 +162,7 @@ def pointing_section(summaries: dict[str, dict[str, dict]]) -> str:
         "largest value of its attention map lies in its mask. *Chance* is the mean share of the",
         "picture that the mask covers, *middle* what the middle of the picture would find.",
         f"Entities that cover more than {100 * LARGE:.0f} % of a picture are left out of the",
-        "second line of each table. The outlines of real pairs, which a vision-language model drew,",
+        "second line of each table. The outlines of real pairs, drawn by a vision-language model,",
         "are coarse.\n",
     ]
     for pictures, summary in summaries.items():
