@@ -14,7 +14,7 @@ Entities are optional: DIR/annotations.jsonl with a line per pair, either
 
 `egmt annotate --visible DIR/vi --infrared DIR/ir --out DIR/annotations.jsonl` writes such a file.
 Without it the model learns to fuse, but neither to name entities nor to be guided by them. Where
-entities are in the picture is learned faster from outlines of some pairs: a list for each entity of
+entities are in the picture is learned better from outlines of some pairs: a list for each entity of
 the line, of boxes (left, top, right, bottom) and polygons (x, y of each corner), all in thousandths
 of the picture's width:
 

@@ -260,7 +260,8 @@ def localisation(
     listed = jnp.max(jax.nn.one_hot(entity_ids, similarity.shape[-1]), axis=1)[:, None, None]
     nothing = jnp.zeros((*similarity.shape[:3], 1))
     scores = jax.nn.log_softmax(jnp.concatenate([similarity, nothing], axis=-1), axis=-1)
-    others = jnp.concatenate([1.0 - listed + 0.0 * similarity, nothing + 1.0], axis=-1)
+    unlisted = jnp.broadcast_to(1.0 - listed, similarity.shape)
+    others = jnp.concatenate([unlisted, nothing + 1.0], axis=-1)
     anything_else = jax.nn.logsumexp(scores, axis=-1, b=others)
     rest = jnp.maximum(1.0 - jnp.sum(coverage, axis=-1), 0.0)
     entropy = -jnp.sum(scores[..., :-1] * coverage, axis=-1) - rest * anything_else
