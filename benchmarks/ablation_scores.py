@@ -21,13 +21,13 @@ from evidence import environment, held_out, write_json
 from tqdm import tqdm
 
 from egmt_jax import metrics
-from egmt_jax.data.images import to_uint8
 from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities.sentences import SENTENCES, caption_features
 from egmt_jax.errors import UserError
+from egmt_jax.evaluation.scoring import guided
+from egmt_jax.evaluation.steering import steering
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.inference.steering import steering
-from egmt_jax.inference.validation import guided
+from egmt_jax.io.images import to_uint8
 from egmt_jax.metrics.classification import average_precision
 
 SETS = ("roadscene", "tno", "msrs/full")
@@ -105,7 +105,7 @@ def read_sentences(pairs: list[Pair], config, workdir: str) -> dict[str, np.ndar
 
 def score_run(workdir: str, data_dir: str | None, manual_dir: str | None) -> dict:
     """Everything that the report needs to know of one run."""
-    from egmt_jax.training.checkpoints import load_model
+    from egmt_jax.weights.checkpoint import load_model
 
     model, names, config = load_model(workdir)
     fuser = Fuser(model, names, config.text_features)

@@ -23,20 +23,14 @@ from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-from evidence import (
-    ROOT,
-    UserError,
-    bootstrap,
-    environment,
-    held_out,
-    markdown_table,
-    write_json,
-)
+from evidence import ROOT, UserError, bootstrap, environment, held_out, markdown_table, write_json
 from people_head import COVERED, Trainer, score_kind
 from tqdm import tqdm
 from two_scale import two_scale
 
-from egmt_jax.data.images import (
+from egmt_jax.data.pipeline import Pair
+from egmt_jax.inference.fuser import load_fuser
+from egmt_jax.io.images import (
     list_images,
     match_stems,
     read_image,
@@ -44,8 +38,6 @@ from egmt_jax.data.images import (
     to_uint8,
     write_atomically,
 )
-from egmt_jax.data.pipeline import Pair
-from egmt_jax.inference.fuser import load_fuser
 from egmt_jax.metrics.classification import average_precision
 
 WIDTH, HEIGHT = 320, 256

@@ -23,21 +23,13 @@ from collections.abc import Callable
 
 import numpy as np
 from ablation_scores import CLASSIFIED, SCENES, SETS, score_classifier
-from evidence import (
-    ROOT,
-    UserError,
-    bootstrap,
-    environment,
-    held_out,
-    markdown_table,
-    write_json,
-)
+from evidence import ROOT, UserError, bootstrap, environment, held_out, markdown_table, write_json
 from tqdm import tqdm
 
-from egmt_jax.data.images import write_atomically
 from egmt_jax.data.pipeline import MOST_ENTITIES, Pair
+from egmt_jax.evaluation.steering import steering
 from egmt_jax.inference.fuser import Fuser, load_fuser
-from egmt_jax.inference.steering import steering
+from egmt_jax.io.images import write_atomically
 
 FEWEST = 5
 """Cases below which an entity has no line of its own in the page."""

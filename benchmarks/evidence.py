@@ -14,8 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for `configs` and `tfds_builders`
 
 from egmt_jax.data import datasets, pipeline  # noqa: E402
-from egmt_jax.data.images import write_atomically  # noqa: E402
 from egmt_jax.errors import UserError  # noqa: E402
+from egmt_jax.io.images import write_atomically  # noqa: E402
 
 RESAMPLES = 2000
 BEGIN, END = "<!-- by hand: begin -->", "<!-- by hand: end -->"

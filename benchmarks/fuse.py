@@ -30,9 +30,9 @@ import jax
 import numpy as np
 from flax import nnx
 
-from egmt_jax.data import images
 from egmt_jax.inference.files import Job, Settings, fuse_files
 from egmt_jax.inference.fuser import Fuser, load_fuser
+from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
 
 SIZES = (480, 640), (768, 1024)

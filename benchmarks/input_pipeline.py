@@ -27,8 +27,9 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # configs/ is not installed
 
-from egmt_jax.data import images, mixtures, pipeline
+from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
+from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
 from egmt_jax.training.checkpoints import build_model
 from egmt_jax.training.sharding import global_batch, make_mesh, state_shardings

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from egmt_jax import metrics
 from egmt_jax.data import datasets, pipeline
-from egmt_jax.data.images import to_uint8, with_chroma, write_atomically, write_png
 from egmt_jax.inference.fuser import load_fuser
 from egmt_jax.inference.sheets import contact_sheet
+from egmt_jax.io.images import to_uint8, with_chroma, write_atomically, write_png
 
 SETS = {"roadscene": "roadscene", "tno": "tno", "msrs": "msrs/full"}
 RANKED = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")

@@ -12,7 +12,7 @@ judge the weights on unseen cameras, comes in by another:
 Evaluation and export take one set: --mode=evaluate --config.data.name=tno.
 
 On two CPU cores a step takes 0.3 s or more, all 8000 of them 41 minutes. How the released weights
-came about is told by egmt_jax/pretrained/model_card.md; fine-tuning them is
+came about is told by egmt_jax/weights/base/model_card.md; fine-tuning them is
 
     --config.start_from=released --config.optimizer.steps=700 --config.optimizer.learning_rate=5e-4
     --config.optimizer.warmup=50 --config.optimizer.ema=0.99

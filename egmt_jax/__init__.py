@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Fuser": "egmt_jax.inference.fuser",
     "fuse": "egmt_jax.inference.fuser",
-    "load_pretrained": "egmt_jax.pretrained",
+    "load_pretrained": "egmt_jax.inference.fuser",
 }
 __all__ = list(_MODULES)
 

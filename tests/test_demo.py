@@ -10,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from egmt_jax.data import datasets, images, pipeline
+from egmt_jax.data import datasets, pipeline
+from egmt_jax.evaluation.steering import steering
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.inference.steering import steering
-from egmt_jax.training.checkpoints import load_model
+from egmt_jax.io import images
+from egmt_jax.weights.checkpoint import load_model
 
 ROOT = pathlib.Path(__file__).parent.parent
 

@@ -18,9 +18,10 @@ from absl import logging
 from tqdm import tqdm
 
 from egmt_jax import entities
-from egmt_jax.data import images
 from egmt_jax.errors import UserError
-from tfds_builders import array_record, regions
+from egmt_jax.io import images
+from egmt_jax.io import outlines as regions
+from tfds_builders import array_record
 
 IDS_SUFFIX = "_ids.txt"
 PROBLEMS_SHOWN = 50

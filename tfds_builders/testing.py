@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from egmt_jax.data import images
+from egmt_jax.io import images
 
 
 def draw_pair(number: int, height: int = 24, width: int = 32) -> tuple[np.ndarray, np.ndarray]:

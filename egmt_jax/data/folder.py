@@ -11,11 +11,12 @@ from typing import Any
 from tqdm import tqdm
 
 from egmt_jax import entities
-from egmt_jax.data import images
 from egmt_jax.data.pipeline import MOST_ENTITIES
 from egmt_jax.entities.annotations import read_lines
 from egmt_jax.errors import UserError
-from tfds_builders import pairs, regions
+from egmt_jax.io import images
+from egmt_jax.io import outlines as regions
+from tfds_builders import pairs
 
 ANNOTATIONS = "annotations.jsonl"
 CAPTIONS = ("caption_visible", "caption_infrared")
@@ -112,7 +113,7 @@ def open_folder(root: str | os.PathLike) -> Folder:
         there is one, `annotations.jsonl`: lines with `id` and `entities` (up to 8 names of the
         vocabulary or synonyms), or `id`, `caption_visible` and `caption_infrared`, from which
         entities are extracted. Pairs without a line are unlabelled. A line may have `regions`: the
-        outlines of all its entities by name, see `tfds_builders.regions`; one that has none there
+        outlines of all its entities by name, see `egmt_jax.io.outlines`; one that has none there
         counts as looked for in vain.
 
     Raises:

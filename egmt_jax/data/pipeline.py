@@ -13,9 +13,9 @@ import grain.python as grain
 import jax
 import numpy as np
 
-from egmt_jax.data.images import to_grey
 from egmt_jax.entities import Vocabulary
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import to_grey
 
 MOST_ENTITIES = 8
 
@@ -56,7 +56,7 @@ class Pair:
 
     @property
     def luma(self) -> np.ndarray:
-        """uint8 [H, W] grey of the visible image, see `egmt_jax.data.images.to_grey`."""
+        """uint8 [H, W] grey of the visible image, see `egmt_jax.io.images.to_grey`."""
         return to_grey(self.visible)
 
 

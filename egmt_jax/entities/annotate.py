@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from egmt_jax.data.images import list_images, match_stems, read_image, summarise, to_rgb
 from egmt_jax.entities.annotations import FIELDS, read_captions, to_lines
 from egmt_jax.entities.detector import merge_entities
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import list_images, match_stems, read_image, summarise, to_rgb
 
 
 def annotate_folders(

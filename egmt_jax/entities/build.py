@@ -10,12 +10,12 @@ import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from egmt_jax.data.images import write_atomically
 from egmt_jax.entities.annotations import read_captions
 from egmt_jax.entities.extraction import mentions
 from egmt_jax.entities.features import build_table
 from egmt_jax.entities.lexicon import load_lexicon
 from egmt_jax.entities.vocabulary import Vocabulary, load_vocabulary
+from egmt_jax.io.images import write_atomically
 
 LEAST_PAIRS = 3
 LEAST_LISTED = 1 / 3

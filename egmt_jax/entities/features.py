@@ -61,7 +61,7 @@ def build_table(
     Raises:
       UserError: the encoder does not load, or the file cannot be written.
     """
-    from egmt_jax.data.images import write_atomically  # it imports OpenCV
+    from egmt_jax.io.images import write_atomically  # it imports OpenCV
 
     loaded = load_encoder(encoder, model)
     prompt = PROMPTS[encoder]

@@ -47,7 +47,7 @@ def caption_features(
     Raises:
       UserError: no such table, the encoder does not load, or the file cannot be written.
     """
-    from egmt_jax.data.images import write_atomically  # it imports OpenCV
+    from egmt_jax.io.images import write_atomically  # it imports OpenCV
 
     table = load_text_features(text_features)
     known = _read(pathlib.Path(path), table)

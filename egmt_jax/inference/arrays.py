@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from egmt_jax.data.thermal import check_float
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
+from egmt_jax.io.thermal import check_float
 from egmt_jax.models.egmt import SMALLEST_SIDE
 
 BUCKET = 64

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from egmt_jax.data import images, registration
-from egmt_jax.data.thermal import InfraredRange, check_float
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fused, Fuser
 from egmt_jax.inference.overlay import attention_overlay
+from egmt_jax.io import images, registration
+from egmt_jax.io.thermal import InfraredRange, check_float
 from egmt_jax.models.egmt import SMALLEST_SIDE
 
 ASPECT = 0.05
@@ -50,7 +50,7 @@ class Settings:
       entities: that guide; None: the model's own; empty: none.
       size: "visible" or "infrared": whose size the picture has where the two differ.
       grey: luma without colour.
-      infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
+      infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
       black_hot: warm is dark in the infrared images.
     """
 

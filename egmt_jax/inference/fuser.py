@@ -11,14 +11,15 @@ import jax
 import numpy as np
 from flax import nnx
 
-from egmt_jax.data.images import to_uint8, with_chroma
-from egmt_jax.data.thermal import InfraredRange, infrared_to_unit
 from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.inference.arrays import BUCKET, check_sizes, to_canvas, to_luma, working_dtype
+from egmt_jax.io.images import to_uint8, with_chroma
+from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
 from egmt_jax.models import EGMT, Entities
 from egmt_jax.models.egmt import CONTEXT_SIDE, Context, Visual
+from egmt_jax.weights import packed
 
 MOST_ENTITIES = 8
 
@@ -121,7 +122,7 @@ class Fuser:
         Raises:
           UserError: there is none in the workdir, or it is not one of this kind of model.
         """
-        from egmt_jax.training.checkpoints import load_model  # Orbax is slow to import
+        from egmt_jax.weights.checkpoint import load_model  # Orbax is slow to import
 
         model, names, config = load_model(workdir)
         return cls(model, names, config.text_features, tile)
@@ -196,7 +197,7 @@ class Fuser:
           infrared: likewise, the same size; of colour only the luma counts.
           entities: names of those that guide, or text features, see `guides`; None: the
             classifier's own; empty: no guidance.
-          infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
+          infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
           black_hot: warm is dark in the infrared image.
 
         Raises:
@@ -390,7 +391,7 @@ def fuse(
       entities: names of those that guide; None: the classifier's own; empty: no guidance.
       workdir: of a training run, whose newest checkpoint is used; None: the released weights.
         Either is kept for the next call.
-      infrared_range: see `egmt_jax.data.thermal.infrared_to_unit`.
+      infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
       black_hot: warm is dark in the infrared image.
 
     Returns:
@@ -403,6 +404,21 @@ def fuse(
         visible, infrared, entities, infrared_range=infrared_range, black_hot=black_hot
     )
     return fused.image
+
+
+def load_pretrained(folder: str | os.PathLike = packed.FOLDER, tile: int = TILE) -> Fuser:
+    """A `Fuser` with the released weights, or with others that `weights.save_packed` wrote.
+
+    Needs no network, and neither Orbax nor the code for training.
+
+    Args:
+      folder: holds `weights.npz` and `settings.json`.
+      tile: see `Fuser`.
+
+    Raises:
+      UserError: a file is missing, or the weights are not those that the settings tell of.
+    """
+    return Fuser(*packed.load_packed(folder), tile)
 
 
 def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
@@ -421,7 +437,5 @@ def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
 def _load(workdir: str | os.PathLike | None, changed: int) -> Fuser:
     """`changed` tells a workdir that has been trained further from what it was."""
     if workdir is None:
-        from egmt_jax.pretrained import load_pretrained  # which builds on this module
-
         return load_pretrained()
     return Fuser.load(workdir)

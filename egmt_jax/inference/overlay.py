@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from egmt_jax.data.images import to_rgb, to_uint8
 from egmt_jax.inference.fuser import Fused
+from egmt_jax.io.images import to_rgb, to_uint8
 
 MOST_SHOWN = 4
 STRENGTH = 0.6

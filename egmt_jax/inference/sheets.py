@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from egmt_jax.data.images import to_rgb, to_uint8
 from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.fuser import Fuser
+from egmt_jax.io.images import to_rgb, to_uint8
 from egmt_jax.models import EGMT
 
 CELL_HEIGHT, CELL_WIDTH = 192, 256

@@ -12,13 +12,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from egmt_jax.data import images
-from egmt_jax.data.thermal import InfraredRange, infrared_to_unit
-from egmt_jax.data.videos import Video, check_suffix, writing
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.inference.files import Job, Settings, prepare, resample
 from egmt_jax.inference.fuser import Fused, Fuser
+from egmt_jax.io import images
+from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
+from egmt_jax.io.videos import Video, check_suffix, writing
 from egmt_jax.models.egmt import Visual
 
 MEMORY = {
@@ -128,7 +128,7 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
 
     Args:
       fuser: of a model.
-      job: names the files; see `egmt_jax.data.videos` for the suffixes of the output.
+      job: names the files; see `egmt_jax.io.videos` for the suffixes of the output.
       settings: as for pictures; the overlay is left out.
 
     Returns:

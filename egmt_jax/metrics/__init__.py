@@ -7,11 +7,7 @@ better.
 """
 
 from egmt_jax.metrics.edges import edge_preservation
-from egmt_jax.metrics.information import (
-    entropy,
-    mutual_information,
-    normalised_mutual_information,
-)
+from egmt_jax.metrics.information import entropy, mutual_information, normalised_mutual_information
 from egmt_jax.metrics.plot import write_plot
 from egmt_jax.metrics.report import (
     manifest,

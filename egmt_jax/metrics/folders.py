@@ -14,8 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from egmt_jax import __version__
-from egmt_jax.data.images import decode_image, list_images, to_grey, write_atomically
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import decode_image, list_images, to_grey, write_atomically
 from egmt_jax.metrics.report import Row, read_bytes
 from egmt_jax.metrics.scoring import SMALLEST_SIDE, in_order, iterate_scores
 from egmt_jax.metrics.table import CONVENTIONS, METRICS

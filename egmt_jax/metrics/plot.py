@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from egmt_jax.data.images import write_atomically
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import write_atomically
 from egmt_jax.metrics.table import METRICS
 
 COLUMNS = 4

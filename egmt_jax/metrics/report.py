@@ -10,8 +10,8 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from egmt_jax.data.images import write_atomically
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import write_atomically
 from egmt_jax.metrics.table import CONVENTIONS, GREY, METRICS
 
 Row = Mapping[str, Any]

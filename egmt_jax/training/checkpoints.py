@@ -2,32 +2,30 @@
 
 import itertools
 import json
-import os
 import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-import tensorstore
 from absl import logging
 from flax import nnx
 from ml_collections import ConfigDict
 
 from egmt_jax.errors import UserError
-from egmt_jax.models import EGMT
-from egmt_jax.pretrained import load_packed
 from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
+from egmt_jax.weights import load_packed
+from egmt_jax.weights.checkpoint import (
+    BEST,
+    FOLDER,
+    checkpoint_steps,
+    first_line,
+    load_model,
+    read_through,
+)
 
-FOLDER, BEST, UNREADABLE = "checkpoints", "best", "unreadable_checkpoints"
-
-MODEL = frozenset({"config", "constants", "params", "ema"})
-"""Items of a checkpoint that make a model."""
-
-METADATA = {".zarray": "zarr", "zarr.json": "zarr3"}
-"""File that describes an array on disk -> TensorStore's driver for it."""
+UNREADABLE = "unreadable_checkpoints"
 
 SAME = (
     "model",
@@ -41,25 +39,6 @@ SAME = (
 """Fields of the config that a resumed run must share with the one it goes on from."""
 
 RELEASED = "released"
-
-
-def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
-    """The model of a config's `model` part.
-
-    Raises:
-      UserError: a field that `EGMT` does not know, or a value that does not fit.
-    """
-    arguments = settings.to_dict()
-    try:
-        arguments["dtype"] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}[arguments["dtype"]]
-    except KeyError as error:
-        raise UserError(
-            f"model.dtype={arguments.get('dtype')!r}: float32 or bfloat16 is known"
-        ) from error
-    try:
-        return EGMT(text_features, **arguments, rngs=nnx.Rngs(seed))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"model: {error}") from error
 
 
 class Checkpoints:
@@ -217,10 +196,10 @@ class Checkpoints:
             manager.close()
 
     def _failure(self, error: Exception) -> UserError:
-        whole = sorted(_steps(self._manager.directory))
+        whole = sorted(checkpoint_steps(self._manager.directory))
         return UserError(
-            f"{self._manager.directory}: a checkpoint cannot be written ({_reason(error)}); make "
-            f"room and run again. Whole are those of the steps {whole}"
+            f"{self._manager.directory}: a checkpoint cannot be written ({first_line(error)}); "
+            f"make room and run again. Intact checkpoints: steps {whole}"
         )
 
 
@@ -251,24 +230,19 @@ def _check_same(saved: dict[str, Any], about: dict[str, Any], where) -> None:
         )
 
 
-def _steps(folder: pathlib.Path) -> list[int]:
-    """Steps of the complete checkpoints in a folder; unfinished ones have other names."""
-    return [int(path.name) for path in pathlib.Path(folder).glob("[0-9]*") if path.name.isdigit()]
-
-
 def _set_aside_unreadable(workdir: pathlib.Path) -> None:
     """Moves checkpoints away, from the newest on, until one can be read to its last byte."""
     for folder in (FOLDER, BEST):
-        for step in sorted(_steps(workdir / folder), reverse=True):
+        for step in sorted(checkpoint_steps(workdir / folder), reverse=True):
             path = workdir / folder / str(step)
             try:
-                _read_through(path)
+                read_through(path)
                 break
             except Exception as error:
                 names = (f"{folder}-{step}-{number}" for number in itertools.count(1))
                 free = (workdir / UNREADABLE / name for name in names)
                 aside = next(path for path in free if not path.exists())
-                reason = _reason(error)
+                reason = first_line(error)
                 logging.warning(
                     "%s cannot be read (%s): moved to %s; the one before it is used",
                     path,
@@ -282,82 +256,6 @@ def _set_aside_unreadable(workdir: pathlib.Path) -> None:
                     raise UserError(
                         f"{path}: cannot be moved to {aside} ({failure.strerror}): delete it"
                     ) from failure
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what an exception says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _read_through(path: pathlib.Path, wanted: frozenset[str] | None = None) -> None:
-    """Reads every array of a checkpoint, or of the wanted items; raises whatever goes wrong."""
-    items = {item.name for item in path.iterdir() if item.is_dir()}
-    if not {"config", "constants", "params"} <= items:
-        raise FileNotFoundError(f"it has only {sorted(items)}")
-    for name in items if wanted is None else items & wanted:
-        if name in ("config", "data"):
-            _read_json(path / name)
-            continue
-        for file in (path / name).glob("_*"):
-            json.loads(file.read_text())
-        # Straight from TensorStore: Orbax leaves its other reads running when one of them fails.
-        base = {"driver": "ocdbt", "base": f"file://{path / name}/"}
-        for key in tensorstore.KvStore.open(base).result().list().result():
-            array, _, file = key.decode().rpartition("/")
-            if file in METADATA:
-                spec = {"driver": METADATA[file], "kvstore": base | {"path": f"{array}/"}}
-                tensorstore.open(spec).result().read().result()
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    return ocp.JsonCheckpointHandler().restore(path, args=ocp.args.JsonRestore())
-
-
-def _read_arrays(path: pathlib.Path, template: dict[str, Any]) -> dict[str, Any]:
-    """A tree of a checkpoint, built like `template`, as NumPy arrays, for this process alone."""
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), template)
-    return ocp.PyTreeCheckpointHandler().restore(
-        path, args=ocp.args.PyTreeRestore(item=template, restore_args=as_numpy)
-    )
-
-
-def load_model(
-    workdir: str | os.PathLike, best: bool = False
-) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
-    """The model of the newest checkpoint of a run that can be read, on the default device.
-
-    Args:
-      workdir: of a training run, made on any number of devices.
-      best: the best by the run's metric instead of the newest.
-
-    Returns:
-      The model (with averaged parameters, where the run kept them), the names of its entities, and
-      the config it was trained by.
-
-    Raises:
-      UserError: there is no checkpoint, or it is not one of this kind of model.
-    """
-    folder = pathlib.Path(workdir).absolute() / (BEST if best else FOLDER)
-    # Not through a manager: one that only reads still warns of every item it was not told about.
-    steps = sorted(_steps(folder), reverse=True)
-    if not steps:
-        found = (
-            "no checkpoint"
-            if not best
-            else "no best model, which evaluations during training keep,"
-        )
-        raise UserError(f"{workdir}: {found} in it; train there first, or name another folder")
-    for step in steps:
-        try:
-            _read_through(folder / str(step), MODEL)
-            return _model_of(folder / str(step))
-        except Exception as error:
-            failure = f"{folder / str(step)}: not a checkpoint of this model "
-            failure += f"({_reason(error)[:300]})"
-            if step == steps[-1]:
-                raise UserError(failure) from error
-            logging.warning("%s; the one before it is used", failure)
-    raise AssertionError("not reached")
 
 
 def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -379,20 +277,3 @@ def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
             "says; give that the same values"
         )
     return found
-
-
-def _model_of(path: pathlib.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
-    saved = _read_json(path / "config")
-    config, vocabulary = ConfigDict(saved["config"]), tuple(saved["vocabulary"])
-    table = np.zeros((len(vocabulary), saved["text_dimension"]), np.float32)
-    graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
-    variables = []
-    kept = "ema" if (path / "ema").exists() else "params"
-    for name, state in ((kept, params), ("constants", constants)):
-        template = nnx.to_pure_dict(state)
-        read = _read_arrays(path / name, template)
-        shapes = jax.tree.map(jnp.shape, template), jax.tree.map(jnp.shape, read)
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"{name} have other names or shapes than config.json says")
-        variables.append(jax.tree.map(jnp.asarray, read))
-    return nnx.merge(graphdef, *variables), vocabulary, config

@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from tensorboardX import SummaryWriter
 
 import egmt_jax
-from egmt_jax.data.images import write_atomically
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import write_atomically
 from egmt_jax.training.processes import is_first
 
 HISTORY = "history.jsonl"

@@ -21,7 +21,6 @@ from egmt_jax.data import datasets, mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.entities.sentences import SENTENCES, caption_features, check_encoder
 from egmt_jax.errors import UserError
-from egmt_jax.training.bounds import check_bounds
 from egmt_jax.training.checkpoints import Checkpoints, build_model, starting_params
 from egmt_jax.training.logs import Profile, RunLog
 from egmt_jax.training.processes import (
@@ -41,14 +40,9 @@ from egmt_jax.training.sharding import (
     replicated,
     state_shardings,
 )
-from egmt_jax.training.step import (
-    Objective,
-    TrainState,
-    initial_state,
-    make_optimizer,
-    make_step,
-)
-from egmt_jax.training.validation import Draw, Evaluate, Validation, is_due
+from egmt_jax.training.step import Objective, TrainState, initial_state, make_optimizer, make_step
+from egmt_jax.training.validate_config import check_bounds
+from egmt_jax.training.validation import Validation, is_due
 
 MOST_AHEAD = 4
 """Steps that the host hands to the device before it waits for the first of them."""
@@ -72,9 +66,7 @@ def positive_weights(labels: np.ndarray, shares: np.ndarray | None = None) -> np
     return np.sqrt(np.clip(ratio, 1.0, MOST_POSITIVE_WEIGHT**2)).astype(np.float32)
 
 
-def train(
-    config: ConfigDict, workdir: str, draw: Draw | None = None, evaluate: Evaluate | None = None
-) -> dict[str, float]:
+def train(config: ConfigDict, workdir: str) -> dict[str, float]:
     """Trains until `config.optimizer.steps`, resuming from the newest checkpoint in `workdir`.
 
     SIGTERM saves a checkpoint and returns, or ends the program at once if no step was made yet. A
@@ -85,9 +77,6 @@ def train(
       config: see `configs/base.py`.
       workdir: of the run; one run at a time. Checkpoints, TensorBoard files, `config.json`,
         `environment.json`, `history.jsonl` and at the end `report.md` go there.
-      draw: makes a picture, uint8 RGB, of what the model does to a few validation pairs; it goes
-        to TensorBoard and the report.
-      evaluate: scores the model on validation pairs, by metric name.
 
     Returns:
       The scalars of the last step.
@@ -100,7 +89,7 @@ def train(
     check_bounds(config)
     folder = pathlib.Path(workdir)
     with only_run_in(folder), StopSignal() as stop:
-        return _train(config, folder, draw, evaluate, stop)
+        return _train(config, folder, stop)
 
 
 class Ready(NamedTuple):
@@ -178,7 +167,7 @@ def make_ready(
     return Ready(graphdef, constants, put(state, shardings), step)
 
 
-def _train(config, folder, draw, evaluate, stop):
+def _train(config, folder, stop):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
     table = load_text_features(config.text_features).features
@@ -187,7 +176,7 @@ def _train(config, folder, draw, evaluate, stop):
         check_encoder(config.text_features, folder / SENTENCES)
     with first_process_first("preparing the data"):
         mixture = mixtures.open_mixture(config.data)
-    validation = Validation(config, mixture, draw, evaluate)
+    validation = Validation(config, mixture)
     labels, shares = mixtures.read_labels(mixture, config.data.train_split, vocabulary)
     sentences = _embed_captions(config, mixture, folder) if by_sentence else None
     parts = mixtures.training_parts(

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from ml_collections import ConfigDict
 
-from egmt_jax.data.images import write_atomically, write_png
+from egmt_jax.io.images import write_atomically, write_png
 from egmt_jax.metrics import METRICS, to_markdown
 from egmt_jax.training.logs import PREFIX, read_history
 

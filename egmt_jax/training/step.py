@@ -12,9 +12,9 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from egmt_jax import losses
 from egmt_jax.errors import UserError
 from egmt_jax.models import EGMT, Context, Entities, Visual
+from egmt_jax.training import losses
 
 GIVEN = ("own", "shuffled", "sentence")
 TERMS = (
@@ -31,7 +31,7 @@ TERMS = (
     "classification",
     "localisation",
 )
-"""The loss terms, see `egmt_jax.losses`."""
+"""The loss terms, see `egmt_jax.training.losses`."""
 
 
 @jax.tree_util.register_dataclass

@@ -1,6 +1,5 @@
 """Looking at the model on validation pairs during training; the best one is kept."""
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +8,15 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from egmt_jax.data import mixtures
-from egmt_jax.data.pipeline import Pair
 from egmt_jax.errors import UserError
+from egmt_jax.evaluation import scoring
+from egmt_jax.inference.sheets import sample_sheet
 from egmt_jax.metrics import METRICS
 from egmt_jax.models import EGMT
 from egmt_jax.training.checkpoints import Checkpoints
 from egmt_jax.training.logs import PREFIX, RunLog
 from egmt_jax.training.processes import StopSignal, is_first
 from egmt_jax.training.step import TrainState
-
-Draw = Callable[[EGMT, Sequence[Pair]], np.ndarray]
-Evaluate = Callable[[EGMT, Iterable[Pair]], dict[str, float]]
 
 PICTURED = 4
 
@@ -37,20 +34,12 @@ class Validation:
     Args:
       config: of the run: `evaluation`, `log.pictures_every`, `data.validation_split`.
       mixture: whose validation pairs are looked at; sets without any give none.
-      draw: makes a picture, uint8 RGB, of what the model does to some pairs.
-      evaluate: scores the model on pairs, by metric name.
 
     Raises:
       UserError: there is no such metric.
     """
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        mixture: list[mixtures.Component],
-        draw: Draw | None,
-        evaluate: Evaluate | None,
-    ):
+    def __init__(self, config: ConfigDict, mixture: list[mixtures.Component]):
         metric = config.evaluation.metric
         if metric not in METRICS:
             raise UserError(f"evaluation.metric={metric!r}: known are {', '.join(METRICS)}")
@@ -59,8 +48,8 @@ class Validation:
         self._metric, self._sign = metric, 1.0 if METRICS[metric] == "higher" else -1.0
         self._mixture, self._split = mixture, config.data.validation_split
         self._steps = config.optimizer.steps
-        self._draw, self._pictures_every = draw, config.log.pictures_every
-        self._evaluate, self._every = evaluate, config.evaluation.every
+        self._pictures_every, self._every = config.log.pictures_every, config.evaluation.every
+        self._guidance = config.evaluation.given
         self._most = config.evaluation.most
         if not mixtures.sample_pairs(mixture, self._split, 1):
             if max(self._pictures_every, self._every) > 0:
@@ -69,15 +58,15 @@ class Validation:
                     "training, and no best model is kept",
                     self._split,
                 )
-            self._draw = self._evaluate = None
+            self._pictures_every = self._every = 0
 
     def draws_at(self, step: int) -> bool:
         """Whether a picture is due after this step."""
-        return bool(self._draw) and self._due(step, self._pictures_every)
+        return self._due(step, self._pictures_every)
 
     def scores_at(self, step: int) -> bool:
         """Whether an evaluation is due after this step."""
-        return bool(self._evaluate) and self._due(step, self._every)
+        return self._due(step, self._every)
 
     def _due(self, step, every):
         return every > 0 and (is_due(step, every) or step == self._steps)
@@ -86,7 +75,7 @@ class Validation:
         """Draws and logs a picture."""
         if is_first():
             pairs = mixtures.sample_pairs(self._mixture, self._split, PICTURED)
-            self.picture = self._draw(model, pairs)
+            self.picture = sample_sheet(model, pairs)
             log.picture(self.picture, step)
 
     def score(
@@ -102,7 +91,9 @@ class Validation:
         value: Any = np.nan
         if is_first():
             pairs = mixtures.sample_pairs(self._mixture, self._split, self._most)
-            scores = self._evaluate(model, (pair for pair in pairs if not stop.noted))
+            scores = scoring.score_model(
+                model, (pair for pair in pairs if not stop.noted), self._guidance
+            )
             if not stop.noted:
                 value = scores[self._metric]
                 log.scalars({PREFIX + name: score for name, score in scores.items()}, step)

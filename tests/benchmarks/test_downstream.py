@@ -7,8 +7,8 @@ import pytest
 from people_head import overlaps, union_ratio
 from two_scale import guided_filter, two_scale
 
-from egmt_jax.data.images import write_png
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import write_png
 
 BOXES = """<annotation><size><width>64</width><height>48</height></size>
 <object><name>Car</name><bndbox><xmin>0</xmin><ymin>0</ymin><xmax>64</xmax><ymax>9</ymax></bndbox>

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from configs import base
-from egmt_jax.data import datasets, images, pipeline
+from egmt_jax.data import datasets, pipeline
 from egmt_jax.errors import UserError
+from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
 
 

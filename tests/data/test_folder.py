@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from egmt_jax.data import datasets, images, pipeline
+from egmt_jax.data import datasets, pipeline
 from egmt_jax.data.folder import open_folder
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
+from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from configs import base
-from egmt_jax.data import images, mixtures, pipeline
+from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
+from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
 from egmt_jax.training.loop import positive_weights
 

@@ -6,12 +6,12 @@ import importlib.util
 import numpy as np
 import pytest
 
-from egmt_jax.commands import annotate as command
-from egmt_jax.data.images import write_png
+from egmt_jax.cli import annotate as command
 from egmt_jax.entities import load_vocabulary, read_captions
 from egmt_jax.entities.annotate import annotate_folders
 from egmt_jax.entities.detector import merge_entities, parse_answer
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import write_png
 
 MODELS = {"captioner": "made up", "detector": "made up too"}
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from egmt_jax.commands import extract as command
+from egmt_jax.cli import extract as command
 from egmt_jax.entities import extract, read_captions
 from egmt_jax.errors import UserError
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from egmt_jax.data import images, registration
-from egmt_jax.data.thermal import parse_range
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.files import Job, Settings, fuse_files
 from egmt_jax.inference.fuser import Fuser
+from egmt_jax.io import images, registration
+from egmt_jax.io.thermal import parse_range
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 NAMES = load_vocabulary().names

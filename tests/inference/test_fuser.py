@@ -10,10 +10,10 @@ import pytest
 from flax import nnx
 
 import egmt_jax
-from egmt_jax.data.thermal import parse_range
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fuser
+from egmt_jax.io.thermal import parse_range
 from egmt_jax.models import EGMT, layers
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 

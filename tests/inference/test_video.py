@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from egmt_jax.data.thermal import InfraredRange
-from egmt_jax.data.videos import Video, writing
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference.files import Job, Settings
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.inference.video import VideoFuser, fuse_video
+from egmt_jax.io.thermal import InfraredRange
+from egmt_jax.io.videos import Video, writing
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 NAMES = load_vocabulary().names
@@ -209,7 +209,7 @@ def test_an_interrupted_one_leaves_nothing(fuser, job, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("egmt_jax.data.images.to_uint8", interrupt)
+    monkeypatch.setattr("egmt_jax.io.images.to_uint8", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fuse_video(fuser, job, Settings(grey=True))
     assert list(job.out.parent.iterdir()) == []

@@ -3,7 +3,7 @@ import pathlib
 import pytest
 from metric_images import made_up_triple
 
-from egmt_jax.data.images import write_png
+from egmt_jax.io.images import write_png
 
 
 @pytest.fixture

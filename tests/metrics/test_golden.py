@@ -4,7 +4,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from egmt_jax.data.images import read_image, to_grey
+from egmt_jax.io.images import read_image, to_grey
 from egmt_jax.metrics import METRICS, fusion_metrics, score_pairs
 
 HERE = pathlib.Path(__file__).parent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from egmt_jax.data import images
+from egmt_jax.io import images
 from tfds_builders import testing
 
 PRESENT = {

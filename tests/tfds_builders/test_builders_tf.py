@@ -9,8 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tfds_builders
-from egmt_jax.data import images
 from egmt_jax.errors import UserError
+from egmt_jax.io import images
 
 BUILDERS = pathlib.Path(tfds_builders.__file__).parent
 SPLITS = {

@@ -18,9 +18,9 @@ from egmt_jax.entities import load_text_features
 from egmt_jax.errors import UserError
 from egmt_jax.inference.sheets import sample_sheet
 from egmt_jax.metrics import METRICS
-from egmt_jax.training.checkpoints import load_model
 from egmt_jax.training.logs import read_history
 from egmt_jax.training.loop import positive_weights, train
+from egmt_jax.weights.checkpoint import load_model
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = pathlib.Path(__file__).with_name("tiny.py")

@@ -11,9 +11,9 @@ from configs import base
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.entities.encoders import TextEncoder, unit_rows
 from egmt_jax.errors import UserError
-from egmt_jax.inference import splits
+from egmt_jax.evaluation import splits
+from egmt_jax.evaluation.scoring import evaluator, guided
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.inference.validation import evaluator, guided
 from egmt_jax.models import Entities
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 from egmt_jax.training.logs import read_history

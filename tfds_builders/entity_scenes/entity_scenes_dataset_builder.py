@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets.public_api as tfds
 
-from egmt_jax.data.images import encode_png
+from egmt_jax.io.images import encode_png
 from tfds_builders.array_record import ArrayRecordBuilder
 from tfds_builders.entity_scenes.scene import MIN_SIDE, render_scene
 

@@ -6,14 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfds_builders.entity_scenes import (
-    cycles,
-    furniture,
-    nature,
-    people,
-    structures,
-    vehicles,
-)
+from tfds_builders.entity_scenes import cycles, furniture, nature, people, structures, vehicles
 from tfds_builders.entity_scenes.canvas import Canvas
 from tfds_builders.entity_scenes.conditions import Conditions
 from tfds_builders.entity_scenes.places import Plan

@@ -5,16 +5,7 @@ import math
 
 import numpy as np
 
-from tfds_builders.entity_scenes.bodies import (
-    BUS,
-    CAB,
-    CARGO,
-    HATCHBACK,
-    LENGTHS,
-    SEDAN,
-    VAN,
-    Body,
-)
+from tfds_builders.entity_scenes.bodies import BUS, CAB, CARGO, HATCHBACK, LENGTHS, SEDAN, VAN, Body
 from tfds_builders.entity_scenes.canvas import Canvas, Lamp, Rgb, tone
 from tfds_builders.entity_scenes.conditions import Conditions
 

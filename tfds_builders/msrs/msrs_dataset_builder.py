@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from egmt_jax.data import images
 from egmt_jax.errors import UserError
+from egmt_jax.io import images
 from tfds_builders import pairs
 
 # Index in a segmentation map: the set's own name, where it differs, in the comment.

@@ -1,0 +1,244 @@
+"""The page of `egmt app`, in gradio; `egmt_jax.cli.page` makes what it shows."""
+
+import contextlib
+import html
+import os
+import pathlib
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+
+import gradio as gr
+import numpy as np
+
+from egmt_jax.cli import page as pages
+from egmt_jax.errors import UserError
+from egmt_jax.inference.fuser import MOST_ENTITIES, Fused, Fuser
+from egmt_jax.io.images import SUFFIXES, read_image, to_rgb, write_png
+
+LARGEST_FILE = "64mb"
+EXAMPLES_HEIGHT = 330  # pixels
+SWEEP_SECONDS, KEPT_SECONDS = 600, 7200
+"""How often files are looked through, and the age at which they are removed."""
+
+# System fonts: others would be fetched.
+THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+
+# Small pictures as large as the sliders show them.
+CSS = "#attention img { width: 100%; height: auto; object-fit: contain !important; }"
+
+INTRODUCTION = """# Fuse a visible and an infrared picture
+Give a registered pair, of 25 megapixels at most, or pick an example. The model looks for things in
+it by itself; choose others, and they guide the fusion instead."""
+
+TABLE = ["metric", "fused", "average"]
+
+
+def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
+    """The page; what a user gives and gets is kept per session, never shared.
+
+    Args:
+      fuser: of a model, for all sessions.
+      examples: offered beside the user's own pictures.
+    """
+
+    def fuse(visible, infrared, guidance, entities):
+        """Yields, so that the picture's file can go once gradio has copied it."""
+        try:
+            result = pages.fuse_pair(fuser, visible, infrared, guidance, entities)
+        except UserError as error:
+            message = html.escape(str(error))
+            gr.Warning(message, title="Not fused")
+            hidden = {results: gr.Column(visible=False), download: gr.DownloadButton(value=None)}
+            yield {notes: f"**Not fused:** {message}", fusion: None, **hidden}
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            name = f"{pathlib.Path(visible).stem}-fused.png"
+            write_png(pathlib.Path(folder, name), result.picture)
+            yield {
+                **shown(result),
+                download: gr.DownloadButton(value=str(pathlib.Path(folder, name))),
+            }
+
+    def shown(result: pages.Result) -> dict:
+        fused, looked_at = result.fused, pages.looked_at(result.fused)
+        first = looked_at[0][1] if looked_at else None
+        return {
+            notes: "\n\n".join(f"**Note:** {html.escape(each)}" for each in result.warnings),
+            fusion: fused,
+            results: gr.Column(visible=True),
+            against_visible: (result.visible, result.picture),
+            against_infrared: (result.infrared, result.picture),
+            entities: gr.Dropdown(choices=pages.choices(fuser.names, fused)),
+            entity: gr.Dropdown(choices=looked_at, value=first, visible=bool(looked_at)),
+            attention: gr.Image(pages.attention_picture(fused, first), visible=bool(looked_at)),
+            scores: result.scores,
+        }
+
+    def pick(event: gr.SelectData) -> tuple[str, str]:
+        example = examples[event.index]
+        return str(example.visible), str(example.infrared)
+
+    def preselect(guidance: str, entities: list[str], fused: Fused | None) -> list[str]:
+        return entities or (pages.first_choice(fused) if guidance == pages.CHOSEN else [])
+
+    with gr.Blocks(
+        title="EGMT: fuse a visible and an infrared picture",
+        analytics_enabled=False,
+        delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
+    ) as page:
+        fusion = gr.State(time_to_live=KEPT_SECONDS)
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                visible, infrared = (
+                    gr.File(
+                        label=f"{name} picture",
+                        file_types=sorted(SUFFIXES),
+                        height=130,
+                        elem_id=name.lower(),
+                    )
+                    for name in ("Visible", "Infrared")
+                )
+                guidance = gr.Radio(
+                    [
+                        ("what the model predicts", pages.PREDICTED),
+                        ("what is chosen below", pages.CHOSEN),
+                        ("nothing", pages.NONE),
+                    ],
+                    value=pages.PREDICTED,
+                    label="Guided by",
+                    elem_id="guidance",
+                )
+                entities = gr.Dropdown(
+                    pages.choices(fuser.names),
+                    value=[],
+                    multiselect=True,
+                    max_choices=MOST_ENTITIES,
+                    label=f"Entities, {MOST_ENTITIES} at most",
+                    info="After a fusion: with the probability that they are in the pair.",
+                    elem_id="entities",
+                )
+                button = gr.Button("Fuse", variant="primary", elem_id="fuse")
+                gr.Markdown("Examples: made-up scenes, left visible, right infrared.")
+                gallery = gr.Gallery(
+                    [(_half_and_half(example), example.time) for example in examples],
+                    show_label=False,
+                    columns=2,
+                    height=EXAMPLES_HEIGHT,
+                    object_fit="cover",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="examples",
+                )
+            with gr.Column(scale=5, min_width=480):
+                notes = gr.Markdown(elem_id="notes")
+                with gr.Column(visible=False) as results:
+                    with gr.Row():
+                        against_visible, against_infrared = (
+                            gr.ImageSlider(
+                                label=f"{name} | fused",
+                                format="png",
+                                interactive=False,
+                                buttons=["fullscreen"],
+                                elem_id=f"against-{name.lower()}",
+                            )
+                            for name in ("Visible", "Infrared")
+                        )
+                    download = gr.DownloadButton(
+                        "Download the fused picture (PNG)", elem_id="download"
+                    )
+                    with gr.Row():
+                        with gr.Column():
+                            entity = gr.Dropdown(
+                                [],
+                                label="Attention to",
+                                info="What the model looked at most comes first.",
+                                elem_id="entity",
+                            )
+                            attention = gr.Image(
+                                label="Attention",
+                                format="png",
+                                interactive=False,
+                                buttons=["fullscreen"],
+                                elem_id="attention",
+                            )
+                        scores = gr.Dataframe(
+                            headers=TABLE,
+                            datatype=["str", "number", "number"],
+                            label="Metrics of the fused picture, and of the plain average",
+                            interactive=False,
+                            max_height=900,
+                            elem_id="scores",
+                        )
+        arguments = [visible, infrared, guidance, entities]
+        parts = [notes, fusion, results, against_visible, against_infrared, download]
+        parts += [entities, entity, attention, scores]
+        button.click(fuse, arguments, parts)
+        gallery.select(pick, None, [visible, infrared]).then(fuse, arguments, parts)
+        preselected = guidance.input(preselect, [guidance, entities, fusion], entities)
+        preselected.then(fuse, arguments, parts)
+        entities.input(lambda: pages.CHOSEN, None, guidance).then(fuse, arguments, parts)
+        entity.input(pages.attention_picture, [fusion, entity], attention)
+    return page.queue(default_concurrency_limit=1)
+
+
+def _half_and_half(example: pages.Example) -> np.ndarray:
+    visible, infrared = (to_rgb(read_image(path)) for path in (example.visible, example.infrared))
+    middle = visible.shape[1] // 2
+    return np.concatenate([visible[:, :middle], infrared[:, middle:]], axis=1)
+
+
+@contextlib.contextmanager
+def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
+    """Serves the page while the context is open; everything it has written goes with it.
+
+    Nothing is fetched from the network and nothing is sent there.
+
+    Args:
+      fuser: of a model.
+      host: address to listen on.
+      port: likewise.
+
+    Yields:
+      The page's address.
+
+    Raises:
+      UserError: the address is taken, or not one of this machine.
+    """
+    host = host.strip("[]")
+    sixth = ":" in host  # IPv6
+    try:  # gradio would tell of ways that are not ours, and not why
+        with socket.socket(socket.AF_INET6 if sixth else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"{host}:{port}: cannot be listened on ({error.strerror}); name another --port or "
+            "--host"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="egmt-app-") as folder:
+        # gradio reads it when components are made, and takes it from nowhere else.
+        os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder, "cache"))
+        page = build(fuser, pages.write_examples(pathlib.Path(folder, "examples")))
+        page.launch(
+            server_name=f"[{host}]" if sixth else host,
+            server_port=port,
+            theme=THEME,
+            css=CSS,
+            share=False,
+            inbrowser=False,
+            inline=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            run_history=False,
+            footer_links=[],
+            max_file_size=LARGEST_FILE,
+            allowed_paths=[folder],
+        )
+        try:
+            yield page.local_url
+        finally:
+            page.close(verbose=False)

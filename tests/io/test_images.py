@@ -1,0 +1,168 @@
+"""Image files: what is read, how luma is found, that writing is all or nothing."""
+
+import os
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from egmt_jax.errors import UserError
+from egmt_jax.io import images
+from egmt_jax.testing import made_up_pair
+
+
+def test_colour_and_grey_files_come_back_as_written(tmp_path):
+    visible, infrared = made_up_pair(20, 30)
+    images.write_png(tmp_path / "visible.png", visible)
+    images.write_png(tmp_path / "infrared.png", infrared)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "visible.png"), visible)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "infrared.png"), infrared)
+
+
+def test_alpha_is_dropped(tmp_path):
+    bgra = np.random.default_rng(0).integers(0, 255, (8, 9, 4), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), bgra)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png"), bgra[..., 2::-1])
+
+
+def test_luma_is_opencvs_grey():
+    visible, infrared = made_up_pair(20, 30)
+    expected = np.rint(visible @ np.array([0.299, 0.587, 0.114]))
+    assert np.abs(images.to_grey(visible) - expected).max() <= 1
+    np.testing.assert_array_equal(images.to_grey(infrared), infrared[..., 0])
+
+
+def test_colouring_keeps_the_luma_and_the_hue():
+    visible, _ = made_up_pair(20, 30)
+    luma = images.to_grey(visible)
+    np.testing.assert_allclose(images.with_chroma(luma, visible), visible, atol=2)
+    darker = images.with_chroma((luma * 0.8).astype(np.uint8), visible)
+    assert np.abs(images.to_grey(darker) - luma * 0.8).mean() < 2.0
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a nonsense", b"\x89PNG\r\n\x1a\n rest is missing"])
+def test_what_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.png: not a readable image"):
+        images.read_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_truncated_file_is_refused(tmp_path, suffix):
+    visible, _ = made_up_pair(64, 64)
+    encoded = cv2.imencode(suffix, visible)[1].tobytes()
+    path = tmp_path / f"half{suffix}"
+    path.write_bytes(encoded[: len(encoded) // 2])
+    with pytest.raises(UserError, match="not a readable image"):
+        images.read_image(path)
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_a_photograph(tmp_path):
+    visible, _ = made_up_pair(64, 64)
+    photograph = cv2.imencode(".jpg", visible)[1].tobytes()
+    thumbnail = cv2.imencode(".jpg", visible[::8, ::8])[1].tobytes()
+    header = b"\xff\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    encoded = photograph[:2] + header + photograph[2:]
+    (tmp_path / "whole.jpg").write_bytes(encoded)
+    expected = images.decode_image(photograph, "photograph")
+    np.testing.assert_array_equal(images.read_image(tmp_path / "whole.jpg"), expected)
+    (tmp_path / "half.jpg").write_bytes(encoded[: -len(photograph) // 4])
+    with pytest.raises(UserError, match="not a readable image"):
+        images.read_image(tmp_path / "half.jpg")
+
+
+def test_missing_files_and_deep_pixels_are_refused(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        images.read_image(tmp_path / "none.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), np.zeros((8, 8), np.uint16))
+    with pytest.raises(UserError, match=r"deep\.png: uint16 pixels"):
+        images.read_image(tmp_path / "deep.png")
+
+
+def test_a_picture_of_a_turned_camera_comes_upright(tmp_path):
+    upright = np.full((24, 32, 3), 200, np.uint8)
+    upright[:8] = 30
+    exif = Image.Exif()
+    exif[0x112] = 6  # turn it by 90 degrees clockwise
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    np.testing.assert_allclose(images.read_image(tmp_path / "a.jpg"), upright, atol=12)
+
+
+def test_floats_of_64_bits_are_read_as_32(tmp_path):
+    values = np.linspace(0.0, 300.0, 64).reshape(8, 8)
+    cv2.imwrite(str(tmp_path / "deep.tiff"), values)
+    image = images.read_deep_image(tmp_path / "deep.tiff")
+    np.testing.assert_array_equal(image[..., 0], values.astype(np.float32), strict=True)
+
+
+def test_a_file_of_immense_size_is_refused_by_its_head(tmp_path):
+    encoded = bytearray(images.encode_png(np.zeros((8, 8), np.uint8)))
+    encoded[16:24] = struct.pack(">II", 40_000, 40_000)
+    encoded[29:33] = struct.pack(">I", zlib.crc32(bytes(encoded[12:29])))
+    (tmp_path / "bomb.png").write_bytes(encoded)
+    with pytest.raises(UserError, match=r"bomb\.png: more than 1073741824 pixels"):
+        images.read_image(tmp_path / "bomb.png")
+
+
+def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
+    path = tmp_path / "a" / "b.txt"
+    images.write_atomically(path, b"old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(UserError, match=r"b\.txt: cannot be written \(No space left"):
+        images.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in path.parent.iterdir()] == ["b.txt"]
+
+
+def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        images.write_atomically(tmp_path / "b.txt", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
+    images.check_writable(tmp_path / "new" / "table.csv")
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(UserError, match="new: is a folder; name a file"):
+        images.check_writable(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
+        images.check_writable(tmp_path / "file" / "table.csv")
+    with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
+        images.write_atomically(tmp_path / "file" / "table.csv", b"new")
+
+
+def test_folders_are_listed_by_stem_and_matched(tmp_path):
+    for name in ("v/b.png", "v/a.jpg", "i/a.png", "v/notes.txt", "v/.hidden.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    visible, infrared = images.list_images(tmp_path / "v"), images.list_images(tmp_path / "i")
+    assert list(visible) == ["a", "b"]
+    with pytest.raises(UserError, match="infrared lacks b"):
+        images.match_stems({"visible": visible, "infrared": infrared})
+    del visible["b"]
+    assert images.match_stems({"visible": visible, "infrared": infrared}) == ["a"]
+
+
+def test_ambiguous_and_empty_folders_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no images in it"):
+        images.list_images(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        images.list_images(tmp_path / "none")
+    for name in ("a.png", "a.jpg", "b.png", "c.bmp", "c.png"):
+        (tmp_path / name).touch()
+    listed = r"a\.png has the same stem as a\.jpg, c\.png has the same stem as c\.bmp$"
+    with pytest.raises(UserError, match=listed):
+        images.list_images(tmp_path)
