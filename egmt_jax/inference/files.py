@@ -198,7 +198,7 @@ def prepare(job: Job, visible: np.ndarray, infrared: np.ndarray, size: str = "vi
     if infrared.dtype == np.float32:
         check_float(infrared, str(job.infrared), None)
     warnings = []
-    if registration.is_colourful(infrared):
+    if images.is_colourful(infrared):
         warnings.append(
             f"{job.infrared}: colourful for an infrared picture: are visible and infrared swapped, "
             "or is it drawn in false colours?"

@@ -1,8 +1,9 @@
-"""Images on disk <-> arrays: grey and RGB, luma, atomic writing, matching of pairs."""
+"""Reads and writes image files, converts between RGB and luma, and lists folders of images."""
 
 import contextlib
 import os
 import pathlib
+import re
 from collections.abc import Iterable
 
 import cv2
@@ -12,38 +13,44 @@ from egmt_jax.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
+COLOURFUL = 0.012
+"""Mean difference of the largest and smallest channel, of 1, above which an image has colour: the
+faintest colour images of the published sets have 0.015, grey ones stored as JPEG at most 0.008."""
+
+_FLAGS = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # IMREAD_UNCHANGED would ignore EXIF rotation
+
 if "OPENCV_LOG_LEVEL" not in os.environ:
-    # OpenCV would write what it thinks of a broken file beside our own message.
+    # Damaged files are reported by our own errors.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads an 8-bit image as it is stored, turned upright where its EXIF tells so.
+    """Reads an 8-bit image and applies its EXIF rotation.
 
     Args:
-      path: an image file OpenCV can decode.
+      path: an image file that OpenCV can decode.
 
     Returns:
-      uint8 [H, W, 1] for grey files, uint8 [H, W, 3] RGB for colour ones (alpha is dropped).
+      uint8 [H, W, 1] for grey files, uint8 [H, W, 3] RGB for colour files (alpha is dropped).
 
     Raises:
-      UserError: the file is missing, empty, not decodable, immense, or deeper than 8 bits.
+      UserError: the file is missing, empty, not decodable, too large, or has more than 8 bits.
     """
     return decode_image(_read_bytes(path), str(path))
 
 
 def read_deep_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads an image of any depth as it is stored, thermal ones for instance; see `read_image`.
+    """Reads an image of any bit depth, such as a thermal one, and applies its EXIF rotation.
 
     Args:
-      path: an image file OpenCV can decode.
+      path: an image file that OpenCV can decode.
 
     Returns:
-      uint8, uint16 or float32, [H, W, 1] for grey files and [H, W, 3] RGB for colour ones (alpha is
-      dropped).
+      uint8, uint16 or float32, [H, W, 1] for grey files and [H, W, 3] RGB for colour files (alpha
+      is dropped).
 
     Raises:
-      UserError: the file is missing, empty, not decodable, immense, or has integers of other types.
+      UserError: the file is missing, empty, not decodable, too large, or of another integer type.
     """
     image = _decode(_read_bytes(path), str(path))
     if image.dtype == np.float64:
@@ -61,22 +68,27 @@ def _read_bytes(path: str | os.PathLike) -> bytes:
 
 
 def decode_image(encoded: bytes, name: str) -> np.ndarray:
-    """Decodes the bytes of an image file; `name` is what errors call it. See `read_image`."""
+    """Decodes the bytes of an image file like `read_image`; errors call it `name`."""
     image = _decode(encoded, name)
     if image.dtype != np.uint8:
         raise UserError(f"{name}: {image.dtype} pixels; convert it to 8 bits per channel first")
     return image
 
 
+def has_exif_rotation(encoded: bytes) -> bool:
+    """Whether decoding rotates or flips the stored pixels (JPEG, PNG, WebP; TIFF: always False)."""
+    content = np.frombuffer(encoded, np.uint8)
+    stored = cv2.imdecode(content, _FLAGS | cv2.IMREAD_IGNORE_ORIENTATION)
+    return stored is not None and not np.array_equal(stored, cv2.imdecode(content, _FLAGS))
+
+
 def _decode(encoded: bytes, name: str) -> np.ndarray:
-    """[H, W, 1] or RGB [H, W, 3] of the file's own dtype."""
+    """[H, W, 1] or RGB [H, W, 3] in the dtype of the file."""
     image = None
     if encoded and not _is_truncated_jpeg(encoded):
         try:
-            # Not IMREAD_UNCHANGED, which would leave pictures of a tilted camera lying on the side.
-            flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
-        except cv2.error as error:  # of some damaged files, too
+            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), _FLAGS)
+        except cv2.error as error:  # some damaged files raise instead of returning None
             if "CV_IO_MAX_IMAGE_PIXELS" in error.err:
                 most = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30)
                 raise UserError(f"{name}: more than {most} pixels; make it smaller") from error
@@ -88,21 +100,21 @@ def _decode(encoded: bytes, name: str) -> np.ndarray:
 
 
 def _is_truncated_jpeg(encoded: bytes) -> bool:
-    """Whether a JPEG lacks its end: some versions of OpenCV fill what is missing with grey."""
+    """Whether a JPEG has no end marker: some versions of OpenCV fill the missing part with grey."""
     if not encoded.startswith(b"\xff\xd8"):
         return False
-    # Headers may hold a thumbnail with an end of its own: only what follows them counts.
-    place = 2
-    while encoded[place : place + 1] == b"\xff" and encoded[place + 1 : place + 2] != b"\xda":
-        if encoded[place + 1 : place + 2] == b"\xff":  # filling
-            place += 1
+    # Headers may hold a thumbnail with an end marker of its own: search after them.
+    offset = 2
+    while encoded[offset : offset + 1] == b"\xff" and encoded[offset + 1 : offset + 2] != b"\xda":
+        if encoded[offset + 1 : offset + 2] == b"\xff":  # padding
+            offset += 1
         else:
-            place += 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
-    return encoded.find(b"\xff\xd9", place) < 0
+            offset += 2 + int.from_bytes(encoded[offset + 2 : offset + 4], "big")
+    return encoded.find(b"\xff\xd9", offset) < 0
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """Luma of an RGB image, BT.601 full range, rounded as OpenCV's BGR2GRAY rounds.
+    """BT.601 full-range luma, rounded as in OpenCV.
 
     Args:
       image: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W].
@@ -121,22 +133,35 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def with_chroma(luma: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Colours a fused luma with the chroma of the visible image (YCrCb).
+    """Combines a fused luma with the chroma of the visible image (YCrCb).
 
     Args:
-      luma: uint8 [H, W].
-      visible: uint8 [H, W, 3] RGB.
+      luma: [H, W] of the dtype of `visible`.
+      visible: RGB [H, W, 3] or RGBA [H, W, 4] (alpha is dropped), uint8, uint16 or float in [0, 1].
 
     Returns:
-      uint8 [H, W, 3] RGB.
+      RGB [H, W, 3] of the same dtype and range.
     """
-    ycrcb = cv2.cvtColor(visible, cv2.COLOR_RGB2YCrCb)
+    dtype = visible.dtype
+    working = np.float32 if dtype.kind == "f" else dtype  # OpenCV converts no other floats
+    ycrcb = cv2.cvtColor(np.ascontiguousarray(visible[..., :3], working), cv2.COLOR_RGB2YCrCb)
     ycrcb[..., 0] = luma
-    return cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2RGB)
+    image = cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2RGB)
+    return np.clip(image, 0.0, 1.0).astype(dtype) if dtype.kind == "f" else image
+
+
+def is_colourful(image: np.ndarray) -> bool:
+    """Whether [H, W, 1 or 3] of uint8, uint16 or float in [0, 1] differs between its channels."""
+    if image.shape[2] == 1:
+        return False
+    sample = image[::4, ::4].astype(np.float32)
+    if image.dtype.kind == "u":
+        sample /= np.float32(np.iinfo(image.dtype).max)
+    return float(np.mean(np.max(sample, axis=2) - np.min(sample, axis=2))) > COLOURFUL
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """round(255 clip(image, 0, 1)): the 8-bit file that everything is measured on."""
+    """round(255 clip(image, 0, 1)), as written to 8-bit files."""
     return np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
 
 
@@ -151,10 +176,10 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Writes a file so that a reader sees all of it or none.
+    """Writes a file, and missing folders above it; readers see the old content or the new one.
 
     Raises:
-      UserError: the folder cannot be made or written, or the disk is full.
+      UserError: the folder cannot be created or written, or the disk is full.
     """
     path = pathlib.Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -164,23 +189,34 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:  # an interruption leaves nothing behind either
+    finally:  # also after KeyboardInterrupt
         with contextlib.suppress(OSError):
             partial.unlink()
 
 
-def check_writable(path: str | os.PathLike) -> None:
-    """Fails before work starts where `write_atomically` would after it; makes the file's folder.
+def check_writable(path: str | os.PathLike, folder: bool = False) -> None:
+    """Checks before work starts that an output can be written; creates nothing.
+
+    Args:
+      path: a file that may exist, or with `folder` a new or empty folder. Missing parent folders
+        are fine.
 
     Raises:
-      UserError: the path is a folder, or the folder it is in cannot be made or written.
+      UserError: `path` is a folder (or with `folder` a file, not empty, or the current folder), or
+        the nearest existing folder above it cannot be written.
     """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file")
-    trial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path = pathlib.Path(path).absolute()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if folder and path.exists() and not path.is_dir():
+            raise UserError(f"{path}: is a file; name a new folder")
+        if folder and path.resolve() == pathlib.Path.cwd():
+            raise UserError(f"{path}: is the current folder; name a new one")
+        if folder and path.is_dir() and any(path.iterdir()):
+            raise UserError(f"{path}: is not empty; name a new folder")
+        if not folder and path.is_dir():
+            raise UserError(f"{path}: is a folder; name a file")
+        parent = next(parent for parent in path.parents if parent.exists())
+        trial = parent / f".{path.name}.{os.getpid()}.partial"
         trial.touch()
         trial.unlink()
     except OSError as error:
@@ -192,24 +228,30 @@ def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
     write_atomically(path, encode_png(image))
 
 
+def natural_key(name: str) -> tuple:
+    """Sort key that compares digits in names as numbers: frame9 comes before frame81."""
+    parts = re.split(r"(\d+)", name)
+    return ([int(part) if k % 2 else part for k, part in enumerate(parts)], name)
+
+
 def list_images(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """Image files of a folder by stem, in order of stem.
+    """Image files of a folder by stem, in natural order.
 
     Raises:
-      UserError: not a folder, no image in it, or stems under two suffixes (up to 20 are named).
+      UserError: not a folder, no images in it, or two files of one stem (up to 20 are named).
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     found: dict[str, pathlib.Path] = {}
-    doubled: list[str] = []
-    for path in sorted(folder.iterdir()):
+    duplicates: list[str] = []
+    for path in sorted(folder.iterdir(), key=lambda path: (natural_key(path.stem), path.suffix)):
         if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
             if path.stem in found:
-                doubled.append(f"{path.name} has the same stem as {found[path.stem].name}")
+                duplicates.append(f"{path.name} has the same stem as {found[path.stem].name}")
             found.setdefault(path.stem, path)
-    if doubled:
-        raise UserError(f"{folder}: keep one file of a stem: {summarise(doubled, 20)}")
+    if duplicates:
+        raise UserError(f"{folder}: keep one file per stem: {summarise(duplicates, 20)}")
     if not found:
         raise UserError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
     return found
@@ -219,26 +261,26 @@ def match_stems(folders: dict[str, dict[str, pathlib.Path]]) -> list[str]:
     """Stems that every folder has.
 
     Args:
-      folders: what `list_images` gave, by the name that errors call the folder.
+      folders: results of `list_images`, by the name that errors call the folder.
 
     Returns:
-      The stems, sorted.
+      The stems in natural order.
 
     Raises:
-      UserError: some folder lacks stems another one has; the message lists them.
+      UserError: a folder lacks stems that another one has; the message lists them.
     """
     everything: set[str] = set().union(*folders.values())
-    lacking = [
+    missing = [
         f"{name} lacks {summarise(everything - set(files))}"
         for name, files in folders.items()
         if everything - set(files)
     ]
-    if lacking:
-        raise UserError(f"files must match by stem: {'; '.join(lacking)}")
-    return sorted(everything)
+    if missing:
+        raise UserError(f"files must match by stem: {'; '.join(missing)}")
+    return sorted(everything, key=natural_key)
 
 
 def summarise(names: Iterable[str], most: int = 5) -> str:
-    """The first few names, sorted, and how many more there are."""
-    names = sorted(names)
+    """The first few names in natural order, and how many more there are."""
+    names = sorted(names, key=natural_key)
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -103,6 +103,7 @@ def writing(
     path = pathlib.Path(path)
     check_suffix(path)
     check_writable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
     writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, codec, rate, size[::-1])

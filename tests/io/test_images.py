@@ -7,7 +7,6 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from egmt_jax.errors import UserError
 from egmt_jax.io import images
@@ -35,12 +34,24 @@ def test_luma_is_opencvs_grey():
     np.testing.assert_array_equal(images.to_grey(infrared), infrared[..., 0])
 
 
-def test_colouring_keeps_the_luma_and_the_hue():
+@pytest.mark.parametrize(
+    ("dtype", "most", "tolerance"),
+    [("u1", 255, 2), ("u2", 65535, 2), ("f4", 1, 2e-3), ("f2", 1, 4e-3)],
+)
+def test_with_chroma_keeps_luma_and_hue(dtype, most, tolerance):
     visible, _ = made_up_pair(20, 30)
-    luma = images.to_grey(visible)
-    np.testing.assert_allclose(images.with_chroma(luma, visible), visible, atol=2)
-    darker = images.with_chroma((luma * 0.8).astype(np.uint8), visible)
-    assert np.abs(images.to_grey(darker) - luma * 0.8).mean() < 2.0
+    luma = images.to_grey(visible).astype(np.float64) / 255.0
+    visible = (visible / 255.0 * most).astype(dtype)
+    alpha = np.concatenate([visible, visible[..., :1]], axis=2)
+    same = images.with_chroma((luma * most).astype(dtype), alpha)
+    assert same.dtype == visible.dtype
+    np.testing.assert_allclose(same, visible, atol=tolerance + most * 3e-3)
+    darker = images.with_chroma((luma * 0.8 * most).astype(dtype), visible).astype(np.float64)
+    error = darker @ np.array([0.299, 0.587, 0.114]) / most - luma * 0.8
+    assert np.abs(error).mean() < 0.008
+    assert images.is_colourful(visible)
+    assert not images.is_colourful(visible[..., :1])
+    assert not images.is_colourful(np.repeat(visible[..., :1], 3, axis=2))
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a nonsense", b"\x89PNG\r\n\x1a\n rest is missing"])
@@ -83,13 +94,27 @@ def test_missing_files_and_deep_pixels_are_refused(tmp_path):
         images.read_image(tmp_path / "deep.png")
 
 
-def test_a_picture_of_a_turned_camera_comes_upright(tmp_path):
-    upright = np.full((24, 32, 3), 200, np.uint8)
-    upright[:8] = 30
-    exif = Image.Exif()
-    exif[0x112] = 6  # turn it by 90 degrees clockwise
-    Image.fromarray(np.rot90(upright)).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    np.testing.assert_allclose(images.read_image(tmp_path / "a.jpg"), upright, atol=12)
+def with_orientation(encoded: bytes, orientation: int) -> bytes:
+    """A JPEG with an APP1 segment in front that holds nothing but the EXIF orientation tag."""
+    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
+    body = b"Exif\0\0" + tiff
+    return encoded[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + encoded[2:]
+
+
+def test_exif_rotation_is_applied_and_detected(tmp_path):
+    upright = np.full((24, 32), 200, np.uint8)
+    upright[:8, :16] = 30
+    plain = cv2.imencode(".jpg", np.rot90(upright))[1].tobytes()
+    rotated = with_orientation(plain, 6)  # 90 degrees clockwise
+    (tmp_path / "a.jpg").write_bytes(rotated)
+    np.testing.assert_allclose(images.read_image(tmp_path / "a.jpg")[..., 0], upright, atol=12)
+    np.testing.assert_array_equal(
+        images.read_image(tmp_path / "a.jpg"), images.read_deep_image(tmp_path / "a.jpg")
+    )
+    detected = [images.has_exif_rotation(with_orientation(plain, k)) for k in range(1, 9)]
+    assert detected == [False] + [True] * 7
+    assert not images.has_exif_rotation(plain)
+    assert not images.has_exif_rotation(b"not an image")
 
 
 def test_floats_of_64_bits_are_read_as_32(tmp_path):
@@ -132,16 +157,40 @@ def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_written_is_told_and_nothing_is_left(tmp_path):
+def test_outputs_are_checked_before_work_and_nothing_is_created(tmp_path, monkeypatch):
     images.check_writable(tmp_path / "new" / "table.csv")
-    assert list((tmp_path / "new").iterdir()) == []
-    with pytest.raises(UserError, match="new: is a folder; name a file"):
-        images.check_writable(tmp_path / "new")
+    images.check_writable(tmp_path / "new" / "folder", folder=True)
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "empty").mkdir()
+    images.check_writable(tmp_path / "empty", folder=True)
+    with pytest.raises(UserError, match="empty: is a folder; name a file"):
+        images.check_writable(tmp_path / "empty")
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
-        images.check_writable(tmp_path / "file" / "table.csv")
-    with pytest.raises(UserError, match=r"table\.csv: cannot be written"):
-        images.write_atomically(tmp_path / "file" / "table.csv", b"new")
+    images.check_writable(tmp_path / "file")
+    for path in (tmp_path / "file" / "table.csv", tmp_path / ("n" * 300)):
+        for folder in (False, True):
+            with pytest.raises(UserError, match="cannot be written"):
+                images.check_writable(path, folder)
+        with pytest.raises(UserError, match="cannot be written"):
+            images.write_atomically(path, b"new")
+    with pytest.raises(UserError, match="file: is a file; name a new folder"):
+        images.check_writable(tmp_path / "file", folder=True)
+    with pytest.raises(UserError, match="is not empty; name a new folder"):
+        images.check_writable(tmp_path, folder=True)
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UserError, match="is the current folder"):
+        images.check_writable(".", folder=True)
+
+
+def test_names_are_in_natural_order(tmp_path):
+    names = ["frame", "frame1", "frame9", "frame09b", "frame10", "frame81", "frame100a2", "zoo"]
+    assert sorted(reversed(names), key=images.natural_key) == names
+    for name in names:
+        (tmp_path / f"{name}.png").touch()
+    listed = images.list_images(tmp_path)
+    assert list(listed) == names
+    assert images.match_stems({"visible": listed}) == names
+    assert images.summarise(["a10", "a9", "a8"], 2) == "a8, a9 and 1 more"
 
 
 def test_folders_are_listed_by_stem_and_matched(tmp_path):
