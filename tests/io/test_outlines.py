@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from egmt_jax import entities
 from egmt_jax.io import outlines as regions
 
 WITH_OUTLINES = ["msrs", "roadscene", "tno"]
@@ -58,8 +57,7 @@ def test_packaged_outlines_lie_in_the_picture_and_belong_to_pairs_with_entities(
     assert builder.outlines
     for pair_id, outlines in builder.outlines.items():
         annotation = builder.annotations[pair_id]
-        captions = annotation["caption_visible"], annotation["caption_infrared"]
-        assert list(outlines) == entities.extract(*captions)
+        assert set(outlines) & set(annotation["entities"])
         assert builder.split_of(pair_id) in ("train", "validation")
         regions.check(outlines)
         width = 128 if name == "msrs" else 256  # of the smallest picture

@@ -12,7 +12,7 @@ import tfds_builders
 from egmt_jax.errors import UserError
 from egmt_jax.io import images
 
-BUILDERS = pathlib.Path(tfds_builders.__file__).parent
+DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data"
 SPLITS = {
     "roadscene": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
     "tno": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
@@ -43,7 +43,7 @@ def _tensorflow(monkeypatch, tmp_path):
 def test_tfds_test_case(name):
     attributes = {
         "DATASET_CLASS": getattr(tfds_builders, f"{name}_dataset_builder").Builder,
-        "EXAMPLE_DIR": BUILDERS / name / "dummy_data",
+        "EXAMPLE_DIR": DUMMY_DATA / name,
         "SPLITS": SPLITS[name],
     }
     case = type(f"{name}Test", (tfds.testing.DatasetBuilderTestCase,), attributes)
@@ -57,7 +57,7 @@ def test_tfds_test_case(name):
 
 
 def load(data_dir, **kwargs):
-    config = tfds.download.DownloadConfig(manual_dir=str(BUILDERS / "roadscene" / "dummy_data"))
+    config = tfds.download.DownloadConfig(manual_dir=str(DUMMY_DATA / "roadscene"))
     return tfds.load(
         "roadscene",
         data_dir=data_dir,
@@ -91,7 +91,7 @@ def test_tfrecord_can_be_asked_for(tmp_path):
     assert info.file_format == tfds.core.FileFormat.TFRECORD
     (example,) = tfds.as_numpy(dataset)
     assert example["id"] == b"FLIR_00018"
-    stored = BUILDERS / "roadscene" / "dummy_data" / "crop_LR_visible" / "FLIR_00018.jpg"
+    stored = DUMMY_DATA / "roadscene" / "crop_LR_visible" / "FLIR_00018.jpg"
     # TensorFlow decodes JPEG faster and less exactly than OpenCV.
     difference = np.abs(example["visible"].astype(int) - images.read_image(stored).astype(int))
     assert difference.mean() < 4.0

@@ -62,7 +62,7 @@ def test_builders_run_from_a_wheel_in_an_empty_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stdout.splitlines() if line.startswith("prepared")]
     assert said == [
-        "prepared m3fd/detection 00001 30 0",
+        "prepared m3fd/detection 00001 52 0",
         "prepared roadscene FLIR_00018 221 150",
         "prepared tno COCO_TNO_002 56 17",
         "prepared msrs 00056D 1444 299",

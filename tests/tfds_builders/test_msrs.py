@@ -10,7 +10,7 @@ from egmt_jax.errors import UserError
 from egmt_jax.io import images
 from tfds_builders import testing
 
-DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data"
+DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data" / "msrs"
 
 
 @pytest.fixture(scope="module")

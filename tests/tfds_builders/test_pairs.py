@@ -50,7 +50,7 @@ def test_each_builder_has_its_papers(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_annotations_are_whole(name):
     annotations = tfds.builder(name).annotations
-    assert len(annotations) == {"m3fd": 30, "msrs": 1444, "roadscene": 221, "tno": 56}[name]
+    assert len(annotations) == {"m3fd": 52, "msrs": 1444, "roadscene": 221, "tno": 56}[name]
     for annotation in annotations.values():
         assert annotation["caption_visible"]
         assert annotation["caption_infrared"]

@@ -8,7 +8,7 @@ from egmt_jax import entities
 from egmt_jax.io import images
 from tfds_builders import testing
 
-DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data"
+DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data" / "roadscene"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from egmt_jax.io import images
 from tfds_builders import testing
 
-DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data"
+DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data" / "tno"
 
 
 @pytest.fixture(scope="module")
