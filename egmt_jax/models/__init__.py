@@ -1,5 +1,15 @@
-"""The EGMT network: plain constructor arguments; it knows no data set, file or config object."""
+"""The EGMT network. It knows plain constructor arguments: no data set, file or config object."""
 
-from egmt_jax.models.egmt import EGMT, Context, Entities, Fusion, TextFeatures, Visual
+from egmt_jax.models.egmt import EGMT, Context, Fusion, TextFeatureTable, Visual
+from egmt_jax.models.guidance import PREDICTED, UNGUIDED, Guidance
 
-__all__ = ["EGMT", "Context", "Entities", "Fusion", "TextFeatures", "Visual"]
+__all__ = [
+    "EGMT",
+    "PREDICTED",
+    "UNGUIDED",
+    "Context",
+    "Fusion",
+    "Guidance",
+    "TextFeatureTable",
+    "Visual",
+]

@@ -7,14 +7,14 @@ from jaxtyping import Array, Float
 
 
 class Classifier(nnx.Module):
-    """Pools the agreement of every visual token with every known entity into one logit an entity.
+    """Pools the similarity of the visual tokens to each entity into one logit per entity.
 
-    The agreement is the one the attention to entities uses, so image-level labels teach the maps
-    where things are; it is computed from visual tokens that no given entity has touched.
+    The entity attention uses the same similarity, so image-level labels also train its maps. It
+    does not depend on the given entities.
     """
 
     def __init__(self, entities: int):
-        # Most entities are absent from most images: start at a probability of one in eight.
+        # Most entities are absent from most images: initial probability 1/8.
         self.bias = nnx.Param(jnp.full((entities,), -2.0, jnp.float32))
 
     def __call__(

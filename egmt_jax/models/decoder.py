@@ -13,10 +13,10 @@ RESIDUAL_BOUND = 0.25
 
 
 class Decoder(nnx.Module):
-    """Deep joined features and the encoders' shallow ones -> fused luma before the tone step.
+    """Decodes joined deep features and shallow features into fused luma before the tone step.
 
-    The output is a per-pixel blend of the inputs plus a residual within +-0.25: detail at full
-    size comes from the inputs themselves, and before training the result is their plain average.
+    The output is a per-pixel blend of the inputs plus a residual in [-0.25, 0.25]: full-size detail
+    comes from the inputs, and at initialisation the output is their average.
     """
 
     def __init__(self, width: int, patch: int, *, dtype: Any = jnp.float32, rngs: nnx.Rngs):
@@ -37,7 +37,7 @@ class Decoder(nnx.Module):
         shallow_mask=None,
         deep_mask=None,
     ) -> Float[Array, "b h w 1"]:
-        """Decodes; masks as in `Encoder`. Returns float32, about [0, 1] but not clipped."""
+        """Returns float32 luma, nominally in [0, 1], not clipped; masks as in `Encoder`."""
         x = self.deep(deep, deep_mask)
         x = pixel_shuffle(activation(self.up(x, deep_mask)), 2)
         x = jnp.concatenate([x, shallow_visible, shallow_infrared], axis=-1)

@@ -1,4 +1,4 @@
-"""The whole model: a global look at the pair, then local rendering."""
+"""The model: a global view of the pair, then local rendering."""
 
 import dataclasses
 import math
@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,6 +14,7 @@ from egmt_jax.models import layers
 from egmt_jax.models.classifier import Classifier
 from egmt_jax.models.decoder import Decoder
 from egmt_jax.models.encoder import Encoder
+from egmt_jax.models.guidance import PREDICTED, Guidance
 from egmt_jax.models.interaction import (
     ENTITY_LEVELS,
     ChannelAttention,
@@ -20,10 +22,10 @@ from egmt_jax.models.interaction import (
     VisualTokens,
     apply_matrix,
 )
-from egmt_jax.models.layers import Conv, Residual, activation
+from egmt_jax.models.layers import Conv, activation
 
 CONTEXT_SIDE = 256
-"""Longest side, in pixels, of the reduced pair that the context is found on."""
+"""Longest side, in pixels, of the reduced pair that the context is computed from."""
 
 CELL = 8
 """Pixels of the reduced pair per cell of the grid of visual tokens, each way."""
@@ -33,38 +35,24 @@ GAIN_BOUNDS = (0.8, 1.6)
 OFFSET_BOUND = 0.4
 
 
-class TextFeatures(nnx.Variable):
-    """The vocabulary's text-feature table: saved with the model, never trained."""
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Entities:
-    """Entities that guide a fusion.
-
-    Attributes:
-      features: float32 [B, N, D], text features.
-      weight: float32 [B, N] in [0, 1]: 1 given, 0 absent (padding), or a probability.
-    """
-
-    features: Float[Array, "b n d"]
-    weight: Float[Array, "b n"]
+class TextFeatureTable(nnx.Variable):
+    """The text features of the vocabulary: saved with the model, never trained."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Visual:
-    """What the whole pair shows, before any entity is considered. See `EGMT.visual`.
+    """Global features of a pair, computed before any entity is considered. See `EGMT.visual`.
 
     Attributes:
-      into_visible: float32 [B, 2C, 2C], carries infrared features into the visible stream.
-      into_infrared: float32 [B, 2C, 2C], the other way.
-      tokens: [B, h, w, T], visual tokens on a grid over the whole pair.
-      similarity: float32 [B, h, w, K], agreement of each token with each entity of the vocabulary.
+      into_visible: float32 [B, 2C, 2C], maps infrared features into the visible stream.
+      into_infrared: float32 [B, 2C, 2C], maps visible features into the infrared stream.
+      tokens: [B, h, w, T], visual tokens on a grid over the pair.
+      similarity: float32 [B, h, w, K], similarity of each token to each entity of the vocabulary.
       entity_logits: float32 [B, K].
       tone: float32 [B, 2], gain in [0.8, 1.6] and offset in [-0.4, 0.4].
       cells: int32 [B, 2], rows and columns of the grid that cover real pixels.
-      step: float32 [B], pixels of the pair per cell.
+      cell_size: float32 [B], pixels of the pair per cell.
     """
 
     into_visible: Float[Array, "b c c"]
@@ -74,18 +62,19 @@ class Visual:
     entity_logits: Float[Array, "b k"]
     tone: Float[Array, "b 2"]
     cells: Int[Array, "b 2"]
-    step: Float[Array, " b"]
+    cell_size: Float[Array, " b"]
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """Everything global that `EGMT.render` needs, and the attention that led to it.
+    """Everything global that `EGMT.render` needs.
 
     Attributes:
-      visual: what the whole pair shows.
+      visual: global features of the pair.
       modulation: [B, h, w, 4C], scale and shift of the joined features per cell.
-      attention: float32 [B, h, w, N], how much each cell looked at each entity; sums to at most 1.
+      attention: float32 [B, h, w, N], attention of each cell to each entity; sums to at most 1 over
+        N, the null token has the rest.
     """
 
     visual: Visual
@@ -96,15 +85,15 @@ class Context:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Fusion:
-    """What a call of the model returns.
+    """The result of a call of the model.
 
     Attributes:
-      fused: float32 [B, H, W, 1] in [0, 1].
+      luma: float32 [B, H, W, 1] in [0, 1].
       entity_logits: float32 [B, K].
-      context: with the attention per entity, see `Context`.
+      context: contains the attention per entity.
     """
 
-    fused: Float[Array, "b h w 1"]
+    luma: Float[Array, "b h w 1"]
     entity_logits: Float[Array, "b k"]
     context: Context
 
@@ -112,36 +101,34 @@ class Fusion:
 class EGMT(nnx.Module):
     """Entity-guided multi-task fusion of a visible and an infrared image (arXiv 2601.01870).
 
-    `visual`, `guide` and `render` are its three steps; `context` is the first two, and a call all
-    three. Images are float32 [B, H, W, 1] in [0, 1], luma and infrared, any H and W of 16 or more.
+    A call runs three steps: `visual`, `guide` and `render`; `context` runs the first two. Images
+    are float32 [B, H, W, 1] in [0, 1], luma and infrared, H and W at least 16.
 
     Args:
-      text_features: float32 [K, D], the vocabulary's table (see `egmt_jax.entities`).
-      width: C, channels at 1/patch of the size; twice as many at half of that.
+      text_features: float32 [K, D], one row per entity of the vocabulary.
+      width: C, channels at 1/patch scale; 2C at 1/(2 patch) scale.
       patch: factor of the first pixel-unshuffle, 2 or 4.
       tokens: channels of the visual tokens.
       token_blocks: residual blocks on the token grid.
-      joint_blocks: residual blocks where the streams have met.
-      heads: of the attention between the streams; divides 2 width.
-      dimension: of the attention to entities.
+      heads: heads of the attention between the streams; must divide 2 width.
+      dimension: width of the attention to entities.
       visual_interaction: whether the streams attend to each other; False for ablations.
-      entity_level: see `interaction.EntityAttention`; other than "attention" for ablations.
-      dtype: of activations: float32 or bfloat16; parameters and output are float32.
+      entity_level: see `interaction.EntityAttention`; not "attention" for ablations.
+      dtype: dtype of activations, float32 or bfloat16; parameters and output are float32.
       rngs: NNX random streams.
 
     Raises:
-      ValueError: a size that does not fit.
+      ValueError: a size does not fit.
     """
 
     def __init__(
         self,
-        text_features: Float[Array, "k d"],
+        text_features: Float[Array | np.ndarray, "k d"],
         *,
         width: int = 32,
         patch: int = 2,
         tokens: int = 96,
         token_blocks: int = 2,
-        joint_blocks: int = 0,
         heads: int = 4,
         dimension: int = 64,
         visual_interaction: bool = True,
@@ -158,8 +145,8 @@ class EGMT(nnx.Module):
         if jnp.ndim(text_features) != 2:
             raise ValueError(f"text features are [K, D], not {jnp.shape(text_features)}")
         entities, text = text_features.shape
-        self.patch, self.joint_blocks = patch, joint_blocks
-        self.text_features = TextFeatures(jnp.asarray(text_features, jnp.float32))
+        self.patch = patch
+        self.text_features = TextFeatureTable(jnp.asarray(text_features, jnp.float32))
         kwargs = dict(dtype=dtype, rngs=rngs)
         self.visible_encoder = Encoder(width, patch, **kwargs)
         self.infrared_encoder = Encoder(width, patch, **kwargs)
@@ -168,8 +155,7 @@ class EGMT(nnx.Module):
             self.visible_attention = ChannelAttention(2 * width, heads, **kwargs)
             self.infrared_attention = ChannelAttention(2 * width, heads, **kwargs)
         self.join = Conv(4 * width, 2 * width, 1, **kwargs)
-        self.joint = nnx.List([Residual(2 * width, **kwargs) for _ in range(joint_blocks)])
-        # Tokens lie on one grid for every patch: an eighth of the reduced size.
+        # The token grid is the same for every patch: 1/8 of the reduced size.
         self.token_unshuffle = CELL // (2 * patch)
         token_inputs = 2 * width * self.token_unshuffle**2
         self.visual_tokens = VisualTokens(token_inputs, tokens, token_blocks, **kwargs)
@@ -183,24 +169,15 @@ class EGMT(nnx.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How far, in pixels, an output pixel of `render` looks to each side at most."""
+        """Largest distance in pixels at which an input pixel affects an output pixel of `render`."""
         at_patch = 2 + 1 + 1  # encoder, decoder, output
-        at_half = 1 + 2 * self.joint_blocks + 2 + 1  # the last: alignment to whole cells
+        at_half = 1 + 2 + 1  # encoder, decoder, alignment to whole cells
         return at_patch * self.patch + at_half * 2 * self.patch
 
-    def entity_tokens(self, entity_ids: Int[Array, "b n"]) -> Entities:
-        """Looks ids of the vocabulary up; -1 is padding. int32 [B, N] -> `Entities`."""
+    def entity_tokens(self, entity_ids: Int[Array, "b n"]) -> Guidance:
+        """Guidance by ids of the vocabulary, int32 [B, N], padded with -1."""
         features = jnp.take(self.text_features[...], jnp.maximum(entity_ids, 0), axis=0)
-        return Entities(features, (entity_ids >= 0).astype(jnp.float32))
-
-    def self_guidance(self, visual: Visual) -> Entities:
-        """The whole vocabulary, each entity weighed by the classifier's own probability."""
-        return self.whole_vocabulary(jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits)))
-
-    def whole_vocabulary(self, weight: Float[Array, "b k"]) -> Entities:
-        """Every entity of the vocabulary, with a weight in [0, 1] for each."""
-        table = self.text_features[...]
-        return Entities(jnp.broadcast_to(table[None], (weight.shape[0], *table.shape)), weight)
+        return Guidance(weight=(entity_ids >= 0).astype(jnp.float32), features=features)
 
     def visual(
         self,
@@ -208,11 +185,11 @@ class EGMT(nnx.Module):
         infrared: Float[Array, "b h w 1"],
         valid: Bool[Array, "b h w"] | None = None,
     ) -> Visual:
-        """Looks at the whole pair, reduced so that its long side has at most 256 pixels.
+        """Computes the global features on a copy whose long side has at most 256 pixels.
 
         Args:
           visible: luma in [0, 1].
-          infrared: likewise.
+          infrared: infrared in [0, 1].
           valid: the real pixels of a padded batch, at the top left of each image; None: all.
         """
         _check(visible, infrared)
@@ -255,21 +232,26 @@ class EGMT(nnx.Module):
             entity_logits=self.classifier(similarity, token_mask),
             tone=self._tone(jnp.concatenate([mean, statistics], axis=1)),
             cells=cells,
-            step=CELL * scale,
+            cell_size=CELL * scale,
         )
 
-    def guide(self, visual: Visual, entities: Entities | None = None) -> Context:
-        """Adds the entities.
+    def guide(self, visual: Visual, guidance: Guidance = PREDICTED) -> Context:
+        """Computes the context for a guidance.
 
-        Args:
-          visual: of the pair.
-          entities: those that guide; None: the classifier's own (`self_guidance`). Entities whose
-            weights are all 0 switch the guidance off.
+        Raises:
+          ValueError: the guidance holds names without features.
         """
-        if entities is None:
-            entities = self.self_guidance(visual)
+        weight, features = guidance.weight, guidance.features
+        if features is None:
+            if guidance.names:
+                raise ValueError(f"guidance by names needs features: {', '.join(guidance.names)}")
+            table = self.text_features[...]
+            if weight is None:
+                weight = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
+                weight = jnp.zeros_like(weight) if guidance.names == () else weight
+            features = jnp.broadcast_to(table[None], (weight.shape[0], *table.shape))
         modulation, attention = self.entity_attention(
-            visual.tokens, self._centred(entities.features), entities.weight
+            visual.tokens, self._centred(features), weight
         )
         return Context(visual, modulation, attention)
 
@@ -277,11 +259,11 @@ class EGMT(nnx.Module):
         self,
         visible: Float[Array, "b h w 1"],
         infrared: Float[Array, "b h w 1"],
-        entities: Entities | None = None,
+        guidance: Guidance = PREDICTED,
         valid: Bool[Array, "b h w"] | None = None,
     ) -> Context:
         """Everything global: `guide(visual(...))`."""
-        return self.guide(self.visual(visible, infrared, valid), entities)
+        return self.guide(self.visual(visible, infrared, valid), guidance)
 
     def render(
         self,
@@ -291,17 +273,17 @@ class EGMT(nnx.Module):
         valid: Bool[Array, "b h w"] | None = None,
         origin: tuple[int, int] = (0, 0),
     ) -> Float[Array, "b h w 1"]:
-        """Fuses a pair or a tile of it; each pixel depends on `receptive_field` pixels around it.
+        """Fuses a pair or a tile of it; local up to `receptive_field`.
 
         Args:
           visible: luma in [0, 1].
-          infrared: likewise.
-          context: of the whole pair.
+          infrared: infrared in [0, 1].
+          context: context of the full pair.
           valid: the real pixels of a padded batch; None: all.
-          origin: row and column of a tile's first pixel in the whole pair, multiples of 2 patch.
+          origin: row and column of the tile's first pixel in the pair, multiples of 2 patch.
 
         Returns:
-          float32 in [0, 1]. Gradients pass the bounds: a pixel beyond them is drawn back.
+          float32 in [0, 1], with a straight-through gradient at the clip.
         """
         _check(visible, infrared)
         rows, columns = visible.shape[1:3]
@@ -315,10 +297,13 @@ class EGMT(nnx.Module):
         joined = self._join(
             visible_deep, infrared_deep, visual.into_visible, visual.into_infrared, deep_mask
         )
-        for block in self.joint:
-            joined = block(joined, deep_mask)
         modulation = layers.sample_grid(
-            context.modulation, visual.cells, visual.step, joined.shape[1:3], 2 * self.patch, origin
+            context.modulation,
+            visual.cells,
+            visual.cell_size,
+            joined.shape[1:3],
+            2 * self.patch,
+            origin,
         )
         scale, shift = jnp.split(modulation, 2, axis=-1)
         joined = layers.masked(joined * (1.0 + scale) + shift, deep_mask)
@@ -339,18 +324,18 @@ class EGMT(nnx.Module):
         self,
         visible: Float[Array, "b h w 1"],
         infrared: Float[Array, "b h w 1"],
-        entities: Entities | None = None,
+        guidance: Guidance = PREDICTED,
         valid: Bool[Array, "b h w"] | None = None,
     ) -> Fusion:
-        """Fuses whole pairs: `render` with the `context` of the same pairs."""
-        context = self.context(visible, infrared, entities, valid)
-        fused = self.render(visible, infrared, context, valid)
-        return Fusion(fused, context.visual.entity_logits, context)
+        """Fuses pairs: `render` with the `context` of the same pairs."""
+        context = self.context(visible, infrared, guidance, valid)
+        luma = self.render(visible, infrared, context, valid)
+        return Fusion(luma, context.visual.entity_logits, context)
 
     def _fill(self, pair, height, width):
-        """Extends each image to whole cells of 2 patch pixels by edge replication, then by zeros.
+        """Pads each image to a multiple of 2 patch by edge replication, then by zeros.
 
-        Returns the pair and the masks of the cells at both scales, as `Encoder` takes them.
+        Returns the pair and the masks of real cells at both scales, as `Encoder` takes them.
         """
         cell = 2 * self.patch
         rows, columns = (layers.divide_up(side, cell) for side in pair.shape[1:3])
@@ -361,7 +346,7 @@ class EGMT(nnx.Module):
         return pair, shallow, layers.inside(height, width, (rows, columns))
 
     def _join(self, visible, infrared, into_visible, into_infrared, mask):
-        """Each deep stream takes up the other, and both become one."""
+        """Adds each deep stream to the other and joins them."""
         if self.visual_interaction:
             visible, infrared = (
                 visible + apply_matrix(infrared, into_visible),
@@ -370,7 +355,7 @@ class EGMT(nnx.Module):
         return activation(self.join(jnp.concatenate([visible, infrared], axis=-1), mask))
 
     def _tone(self, summary):
-        """Gain and offset of each image; 1 and 0 before training."""
+        """Gain and offset of each image; 1 and 0 at initialisation."""
         tone = self.tone_output(activation(self.tone_hidden(summary)))
         low, high = GAIN_BOUNDS
         start = math.log((1.0 - low) / (high - 1.0))
@@ -378,9 +363,9 @@ class EGMT(nnx.Module):
         return jnp.concatenate([gain, OFFSET_BOUND * jnp.tanh(tone[:, 1:])], axis=1)
 
     def _centred(self, features):
-        """Text features less the table's mean, at unit scale per component.
+        """Text features minus the table's mean, at unit scale per component.
 
-        Sentence encoders put short names close together: what tells them apart is the rest.
+        Sentence encoders embed short names close together: the mean carries no information.
         """
         mean = jnp.mean(self.text_features[...], axis=0)
         mean = mean.reshape((1,) * (features.ndim - 1) + (-1,))
@@ -388,18 +373,18 @@ class EGMT(nnx.Module):
 
 
 def _check(visible, infrared):
-    """Raises ValueError on shapes that cannot be fused."""
+    """Raises ValueError for shapes that cannot be fused."""
     if visible.ndim != 4 or visible.shape[-1] != 1 or visible.shape != infrared.shape:
         raise ValueError(
             f"expected two arrays [B, H, W, 1], visible {visible.shape}, infrared {infrared.shape}"
         )
-    # Not min(): which of two symbolic sizes is smaller cannot be told.
+    # Not min(): symbolic sizes cannot be compared with each other.
     if any(side < SMALLEST_SIDE for side in visible.shape[1:3]):
         raise ValueError(f"height and width must be at least {SMALLEST_SIDE}: {visible.shape}")
 
 
 def _statistics(pair, mask):
-    """Mean and deviation of both images, mean of their maximum and minimum: [B, 6]."""
+    """Means of both images, of their maximum and minimum; deviations of both images: [B, 6]."""
     values = jnp.concatenate(
         [pair, jnp.max(pair, axis=-1, keepdims=True), jnp.min(pair, axis=-1, keepdims=True)],
         axis=-1,

@@ -10,7 +10,7 @@ from egmt_jax.models.layers import Conv, activation, pixel_unshuffle
 
 
 class Encoder(nnx.Module):
-    """Features of one modality at 1/p and 1/2p of the image's size; all convolutions run there.
+    """Features of one modality at 1/p and 1/(2p) scale; all convolutions run at these scales.
 
     Args:
       width: channels C at 1/p; twice as many at 1/2p.
@@ -34,7 +34,7 @@ class Encoder(nnx.Module):
         Args:
           image: one luma or infrared channel.
           shallow_mask: float [B, H/p, W/p, 1], 0 outside each image of a padded batch.
-          deep_mask: float [B, H/2p, W/2p, 1], likewise.
+          deep_mask: float [B, H/2p, W/2p, 1], 0 outside each image of a padded batch.
 
         Returns:
           The shallow features [B, H/p, W/p, C] and the deep ones [B, H/2p, W/2p, 2C].

@@ -13,10 +13,10 @@ from egmt_jax.models.layers import Conv, Residual, activation, masked
 class ChannelAttention(nnx.Module):
     """One modality's channels attend to the other's (transposed attention, linear in pixels).
 
-    Queries come from one stream, keys and values from the other; the attention runs over channels
-    within heads, as in Restormer (Zamir et al., CVPR 2022, eq. 1), across modalities. `matrix`
-    needs the whole image, `apply_matrix` only a pixel: so the matrix is found once at reduced size
-    and applied anywhere.
+    Queries come from one stream, keys and values from the other. Attention runs over channels
+    within heads, as in Restormer (Zamir et al., CVPR 2022, eq. 1), but across modalities. `matrix`
+    needs the full image and `apply_matrix` one pixel, so the matrix is computed once at reduced
+    size and applied at full size.
     """
 
     def __init__(self, channels: int, heads: int, *, dtype: Any, rngs: nnx.Rngs):
@@ -25,7 +25,7 @@ class ChannelAttention(nnx.Module):
         self.key = nnx.Linear(channels, channels, use_bias=False, dtype=dtype, rngs=rngs)
         scale = nnx.initializers.normal(1.0 / channels**0.5)
         self.value = nnx.Param(scale(rngs.params(), (channels, channels), jnp.float32))
-        # Starts small: at first each stream is mostly itself.
+        # Small at initialisation: each stream starts nearly unchanged.
         scale = nnx.initializers.normal(0.1 / channels**0.5)
         self.output = nnx.Param(scale(rngs.params(), (channels, channels), jnp.float32))
         self.temperature = nnx.Param(jnp.full((heads,), 4.0, jnp.float32))
@@ -33,11 +33,11 @@ class ChannelAttention(nnx.Module):
     def matrix(
         self, own: Float[Array, "b h w c"], other: Float[Array, "b h w c"]
     ) -> Float[Array, "b c c"]:
-        """The matrix that carries the other stream's features into this one, float32.
+        """Computes the float32 matrix that maps the other stream's features into this one.
 
         Args:
-          own: features the queries are made from, 0 outside the image.
-          other: features the keys are made from, likewise.
+          own: features for the queries, 0 outside the image.
+          other: features for the keys, 0 outside the image.
         """
         b, h, w, c = own.shape
 
@@ -53,14 +53,14 @@ class ChannelAttention(nnx.Module):
 
 
 def apply_matrix(features: Float[Array, "b h w c"], matrix: Float[Array, "b c d"]) -> Array:
-    """A 1x1 convolution with a matrix of each image's own."""
+    """A 1x1 convolution with one matrix per image."""
     return jnp.einsum("bhwc,bcd->bhwd", features, matrix.astype(features.dtype))
 
 
 class VisualTokens(nnx.Module):
-    """Tokens of the joined streams on a coarse grid, with a summary of the whole image in each.
+    """Tokens of the joined streams on a coarse grid, each with a summary of the image added.
 
-    The classifier, the tone and the attention to entities read them; no text has touched them.
+    The classifier, the tone and the entity attention read them. They do not depend on any text.
     """
 
     def __init__(self, inputs: int, channels: int, blocks: int, *, dtype: Any, rngs: nnx.Rngs):
@@ -86,19 +86,19 @@ ENTITY_LEVELS = ("attention", "average", "none")
 
 
 class EntityAttention(nnx.Module):
-    """Visual tokens attend to entity features; what they find becomes a scale and shift per cell.
+    """Visual tokens attend to entity features; the result is a scale and shift per cell.
 
-    Beside the entities every token may choose *nothing*, whose value is zero: so an entity that is
-    not in the picture can be passed over, and comes out as if none had been given.
+    Each token can also attend to a null token, whose value is zero. So a named entity that is not
+    in the image can be ignored.
 
     Args:
       tokens: channels of the visual tokens.
       text: width D of the text features.
-      dimension: of queries, keys and values.
-      modulated: channels of the features to be scaled and shifted.
-      level: "attention"; for ablations "average", by which every cell looks at the given entities
-        alike, or "none", which leaves only the agreement that the classifier needs.
-      dtype: of the computation.
+      dimension: width of queries, keys and values.
+      modulated: channels of the features that are scaled and shifted.
+      level: "attention"; for ablations "average" (uniform attention to the given entities) or
+        "none" (only the similarity that the classifier needs).
+      dtype: dtype of the computation.
       rngs: NNX random streams.
     """
 
@@ -118,7 +118,7 @@ class EntityAttention(nnx.Module):
         self.key = nnx.Linear(text, dimension, rngs=rngs)
         if level != "none":
             self.value = nnx.Linear(text, dimension, rngs=rngs)
-        self.nothing = nnx.Param(jnp.zeros((), jnp.float32))
+        self.null_token = nnx.Param(jnp.zeros((), jnp.float32))
         if level == "none":
             return
         self.visual = nnx.Linear(tokens, dimension, dtype=dtype, rngs=rngs)
@@ -134,11 +134,11 @@ class EntityAttention(nnx.Module):
     def similarity(
         self, tokens: Float[Array, "b h w c"], features: Float[Array, "n d"] | Float[Array, "b n d"]
     ) -> Float[Array, "b h w n"]:
-        """Agreement of each token with each entity, less that with nothing; float32."""
+        """Similarity of each token to each entity minus the null-token score; float32."""
         query = self.query(tokens).astype(jnp.float32)
         key = self.key(features)
         equation = "bhwe,ne->bhwn" if features.ndim == 2 else "bhwe,bne->bhwn"
-        return jnp.einsum(equation, query, key) / query.shape[-1] ** 0.5 - self.nothing[...]
+        return jnp.einsum(equation, query, key) / query.shape[-1] ** 0.5 - self.null_token[...]
 
     def __call__(
         self,
@@ -146,17 +146,16 @@ class EntityAttention(nnx.Module):
         features: Float[Array, "b n d"],
         weight: Float[Array, "b n"],
     ) -> tuple[Float[Array, "b h w m"], Float[Array, "b h w n"]]:
-        """Guides by entities.
+        """Computes the modulation for weighted entities.
 
         Args:
           tokens: the visual tokens.
           features: text features of the entities.
-          weight: how much each entity counts, in [0, 1]: 1 given, 0 absent, or a probability;
-            its logarithm is added to the similarity.
+          weight: weight of each entity in [0, 1]; its logarithm is added to the similarity.
 
         Returns:
-          Scale and shift per cell [B, h, w, 2 modulated], zero at the start of training, and the
-          attention [B, h, w, N], float32; what is missing to a sum of 1 over N went to nothing.
+          Scale and shift per cell [B, h, w, 2 modulated], zero at initialisation, and the float32
+          attention [B, h, w, N]; the null token has the rest of the sum of 1.
         """
         if self.level == "none":
             grid = tokens.shape[:3]
@@ -170,13 +169,13 @@ class EntityAttention(nnx.Module):
             return self._modulation(tokens, features, attention), attention
         scores = self.similarity(tokens, features)
         bias = jnp.where(weight > 0.0, jnp.log(jnp.maximum(weight, 1e-6)), -jnp.inf)
-        nothing = jnp.zeros((*scores.shape[:3], 1))
-        scores = jnp.concatenate([scores + bias[:, None, None, :], nothing], axis=-1)
+        null = jnp.zeros((*scores.shape[:3], 1))
+        scores = jnp.concatenate([scores + bias[:, None, None, :], null], axis=-1)
         attention = jax.nn.softmax(scores, axis=-1)[..., :-1]
         return self._modulation(tokens, features, attention), attention
 
     def _modulation(self, tokens, features, attention):
-        """Scale and shift from what each cell found."""
-        found = jnp.einsum("bhwn,bne->bhwe", attention, self.value(features))
-        hidden = self.visual(tokens) + self.entity(found.astype(tokens.dtype))
+        """Scale and shift from the attended values."""
+        attended = jnp.einsum("bhwn,bne->bhwe", attention, self.value(features))
+        hidden = self.visual(tokens) + self.entity(attended.astype(tokens.dtype))
         return self.modulate(activation(hidden))

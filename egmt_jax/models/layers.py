@@ -1,9 +1,11 @@
-"""Small pieces: pixel shuffles, convolutions, and the geometry of padded batches."""
+"""Layers and geometry: pixel shuffles, convolutions, padded batches, area reduction, grids."""
 
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -11,7 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 def pixel_unshuffle(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b h2 w2 c2"]:
     """Moves blocks of factor x factor pixels into channels: [B, H, W, C] -> [B, H/f, W/f, C f f].
 
-    Shi et al., CVPR 2016 (arXiv 1609.05158), inverted. H and W must be multiples of `factor`.
+    The inverse of the pixel-shuffle of Shi et al., CVPR 2016 (arXiv 1609.05158). H and W must be
+    multiples of `factor`.
     """
     if factor == 1:
         return x
@@ -30,12 +33,12 @@ def pixel_shuffle(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b h2
 
 
 def activation(x: Array) -> Array:
-    """Leaky ReLU with slope 0.1: cheap on a CPU, and never dead."""
+    """Leaky ReLU with slope 0.1: cheap on a CPU, without dead units."""
     return jax.nn.leaky_relu(x, 0.1)
 
 
 def masked(x: Float[Array, "b h w c"], mask: Float[Array, "b h w 1"] | None) -> Array:
-    """Zero outside the mask, so that the next convolution sees what zero padding would show it."""
+    """Sets values outside the mask to zero, as if the next convolution padded the image there."""
     return x if mask is None else x * mask.astype(x.dtype)
 
 
@@ -46,8 +49,8 @@ class Conv(nnx.Module):
       inputs: input channels.
       outputs: output channels.
       size: side of the kernel.
-      zero: start from zero weights.
-      dtype: of the computation; parameters are float32.
+      zero: initialise the kernel with zeros.
+      dtype: dtype of the computation; parameters are float32.
       rngs: NNX random streams.
     """
 
@@ -78,28 +81,28 @@ class Conv(nnx.Module):
 
 
 class Residual(nnx.Module):
-    """x + conv(activation(conv(x))), both 3x3; the second starts at zero: depth does no harm."""
+    """x + conv(activation(conv(x))), both 3x3; an identity at initialisation."""
 
     def __init__(self, channels: int, *, dtype: Any = jnp.float32, rngs: nnx.Rngs):
         self.first = Conv(channels, channels, dtype=dtype, rngs=rngs)
         self.second = Conv(channels, channels, zero=True, dtype=dtype, rngs=rngs)
 
     def __call__(self, x, mask=None):
-        """[B, H, W, channels] -> the same."""
+        """[B, H, W, channels] -> [B, H, W, channels]."""
         return x + self.second(activation(self.first(x, mask)), mask)
 
 
 def extents(
-    valid: Array | None, shape: tuple[int, ...]
-) -> tuple[Int[Array, " b"], Int[Array, " b"]] | tuple[int, int]:
-    """Height and width of each image of a padded batch, whose real pixels lie at the top left.
+    valid: Bool[Array, "b h w"] | None, shape: tuple
+) -> tuple[Int[Array, " b"], Int[Array, " b"]] | tuple:
+    """Height and width of each image of a padded batch; real pixels are at the top left.
 
     Args:
-      valid: bool [B, H, W], or None where all pixels are real.
-      shape: [B, H, W, ...] of the batch.
+      valid: bool [B, H, W]; None: all pixels are real.
+      shape: shape [B, H, W, ...] of the batch.
 
     Returns:
-      Two int32 [B], or two Python integers without `valid` (so that shapes can follow from them).
+      Two int32 [B]; without `valid` two Python integers, from which shapes can be computed.
     """
     if valid is None:
         return shape[1], shape[2]
@@ -110,13 +113,13 @@ def extents(
 
 
 def replicate_edge(x: Float[Array, "b h w c"], height, width, size: tuple[int, int]) -> Array:
-    """Extends each image to `size` by repeating its last real row and column.
+    """Pads each image to `size` by repeating its last real row and column.
 
     Args:
-      x: the batch; real pixels at the top left.
+      x: the batch; real pixels are at the top left.
       height: real rows: int32 [B], or one integer for all.
-      width: real columns, likewise.
-      size: rows and columns of the result, at least those of `x`.
+      width: real columns: int32 [B], or one integer for all.
+      size: rows and columns of the result, not smaller than `x`.
     """
     if isinstance(height, int):
         bottom, right = size[0] - x.shape[1], size[1] - x.shape[2]
@@ -130,9 +133,9 @@ def replicate_edge(x: Float[Array, "b h w c"], height, width, size: tuple[int, i
 
 
 def inside(height, width, size: tuple[int, int]) -> Float[Array, "b h w 1"] | None:
-    """1 on the first `height` rows and `width` columns of each image, 0 elsewhere.
+    """Mask of the first `height` rows and `width` columns of each image.
 
-    None where all images fill `size`, that is where height and width are plain integers.
+    None if height and width are plain integers: then all images fill `size`.
     """
     if isinstance(height, int):
         return None
@@ -146,46 +149,58 @@ def divide_up(a, b):
     return (a + b - 1) // b
 
 
-def area_average(
-    x: Float[Array, "b n m c"],
-    extent: Int[Array, " b"],
-    step: Float[Array, " b"],
-    cells: int,
-    taps: int,
-) -> Float[Array, "b cells m c"]:
-    """Averages rows over cells of `step` rows each, fractions of rows counted.
+def area_weights(pixels, extent, cell_size, cells: int, xp: ModuleType = jnp):
+    """Weights that average a row of pixels over cells of equal size, counting fractions of pixels.
 
     Args:
-      x: the batch.
-      extent: real rows of each image; a cell averages the real rows in it alone.
-      step: rows per cell, at least 1.
-      cells: number of cells; one without real rows gets 0.
-      taps: how many rows a cell can touch at most: the largest step, rounded up, and 1.
+      pixels: number of pixels; may be symbolic.
+      extent: number of real pixels, float; pixels after it have weight 0.
+      cell_size: pixels per cell, float, at least 1.
+      cells: number of cells.
+      xp: jax.numpy, or numpy for computation on the host.
+
+    Returns:
+      float32 [cells, pixels]; rows sum to 1, or to 0 for a cell without real pixels.
     """
-    start = jnp.arange(cells, dtype=jnp.float32)[None, :] * step[:, None]
-    stop = jnp.minimum(start + step[:, None], extent.astype(jnp.float32)[:, None])
-    first = jnp.floor(start)
-    total, area = jnp.zeros(()), jnp.zeros(())
-    for tap in range(taps):
-        row = first + tap
-        weight = jnp.maximum(jnp.minimum(stop, row + 1.0) - jnp.maximum(start, row), 0.0)
-        index = jnp.minimum(row.astype(jnp.int32), extent[:, None] - 1)
-        taken = jax.vmap(lambda image, where: jnp.take(image, where, axis=0))(x, index)
-        total, area = total + weight[:, :, None, None] * taken, area + weight
-    return total / jnp.maximum(area, 1e-6)[:, :, None, None]
+    start = xp.arange(cells, dtype=xp.float32)[:, None] * cell_size
+    stop = xp.minimum(start + cell_size, extent)
+    pixel = xp.arange(pixels, dtype=xp.float32)[None, :]
+    share = xp.maximum(xp.minimum(stop, pixel + 1.0) - xp.maximum(start, pixel), 0.0)
+    return share / xp.maximum(xp.sum(share, axis=1, keepdims=True), np.float32(1e-6))
+
+
+def area_reduce(
+    x: Float[Array, "b h w c"],
+    height: Int[Array, " b"],
+    width: Int[Array, " b"],
+    factor: Float[Array, " b"],
+    size: tuple[int, int],
+) -> Float[Array, "b y x c"]:
+    """Reduces the real part of each image by its factor into the top left of `size`."""
+
+    def weights(extent, pixels, cells):
+        return jax.vmap(lambda e, f: area_weights(pixels, e, f, cells))(
+            extent.astype(jnp.float32), factor
+        )
+
+    down = weights(height, x.shape[1], size[0])
+    across = weights(width, x.shape[2], size[1])
+    # Accelerators multiply matrices in lower precision by default; these are the model's inputs.
+    x = jnp.einsum("byh,bhwc->bywc", down, x, precision="highest")
+    return jnp.einsum("bxw,bywc->byxc", across, x, precision="highest")
 
 
 def reduce_to(x: Float[Array, "b h w c"], valid: Bool[Array, "b h w"] | None, side: int):
     """Reduces images by area averaging so that the long side of each has at most `side` pixels.
 
     Args:
-      x: the batch; an image that is small enough stays as it is.
-      valid: its real pixels, or None: all.
-      side: pixels.
+      x: the batch; an image that is small enough is not changed.
+      valid: real pixels; None: all.
+      side: largest long side in pixels.
 
     Returns:
       The reduced batch [B, h, w, C]; height and width of each image in it (int32 [B], or integers
-      without `valid`); the factor of reduction, float32 [B], 1 or more.
+      without `valid`); the reduction factor, float32 [B], at least 1.
     """
     batch, rows, columns = x.shape[:3]
     height, width = extents(valid, x.shape)
@@ -202,52 +217,56 @@ def reduce_to(x: Float[Array, "b h w c"], valid: Bool[Array, "b h w"] | None, si
         height, width = jnp.full((batch,), height), jnp.full((batch,), width)
     else:
         size = min(rows, side), min(columns, side)
-    taps = divide_up(max(rows, columns), side) + 1
-    x = area_average(x, height, factor, size[0], taps)
-    x = area_average(x.swapaxes(1, 2), width, factor, size[1], taps).swapaxes(1, 2)
-    return x, *reduced, factor
+    return area_reduce(x, height, width, factor, size), *reduced, factor
 
 
 def sample_grid(
     grid: Float[Array, "b h w c"],
     cells: Int[Array, "b 2"],
-    step: Float[Array, " b"],
+    cell_size: Float[Array, " b"],
     size: tuple[int, int],
     pitch: int,
-    origin: tuple[int, int] = (0, 0),
+    origin: tuple = (0, 0),
 ) -> Float[Array, "b y x c"]:
-    """Interpolates a coarse grid over an image linearly, at regular positions.
+    """Interpolates a coarse grid linearly at regular positions of an image.
 
     Args:
       grid: values at the centres of cells.
       cells: rows and columns of the grid that hold values.
-      step: pixels per cell.
+      cell_size: pixels per cell.
       size: rows and columns of the result.
-      pitch: pixels between its positions.
-      origin: row and column, in pixels, where the result begins.
+      pitch: pixels between positions.
+      origin: row and column in pixels where the result begins.
     """
 
     def weights(axis):
         centre = (jnp.arange(size[axis], dtype=jnp.float32) + 0.5) * pitch
         centre += jnp.asarray(origin[axis], jnp.float32)
-        return linear_weights(
-            centre[None, :] / step[:, None] - 0.5, cells[:, axis], grid.shape[1 + axis]
-        ).astype(grid.dtype)
+        positions = centre[None, :] / cell_size[:, None] - 0.5
+        last = cells[:, axis, None].astype(jnp.float32) - 1.0
+        return linear_weights(positions, last, grid.shape[1 + axis]).astype(grid.dtype)
 
     grid = jnp.einsum("bxw,bhwc->bhxc", weights(1), grid)
     return jnp.einsum("byh,bhxc->byxc", weights(0), grid)
 
 
+def linear_weights(positions, last, cells: int, xp: ModuleType = jnp):
+    """Weights of linear interpolation between cells, constant beyond the first and the last.
+
+    Args:
+      positions: float [..., n], in cells; integers are the centres of cells.
+      last: index of the last cell, float, broadcastable to `positions`.
+      cells: number of weights per position.
+      xp: jax.numpy, or numpy for computation on the host.
+
+    Returns:
+      float32 [..., n, cells].
+    """
+    positions = xp.clip(positions, 0.0, last)[..., None]
+    cell = xp.arange(cells, dtype=xp.float32).reshape((1,) * (positions.ndim - 1) + (cells,))
+    return xp.maximum(1.0 - xp.abs(positions - cell), 0.0)
+
+
 def zero_pad(x: Float[Array, "b h w c"], size: tuple[int, int]) -> Array:
-    """Zeros below and right, up to `size` rows and columns."""
+    """Pads with zeros below and to the right, up to `size` rows and columns."""
     return jnp.pad(x, ((0, 0), (0, size[0] - x.shape[1]), (0, size[1] - x.shape[2]), (0, 0)))
-
-
-def linear_weights(
-    positions: Float[Array, "b n"], cells: Int[Array, " b"], size: int
-) -> Float[Array, "b n size"]:
-    """Weights of linear interpolation on cells 0 .. cells - 1, constant beyond the ends."""
-    last = (cells - 1).astype(jnp.float32)[:, None]
-    positions = jnp.clip(positions, 0.0, last)
-    cell = jnp.arange(size, dtype=jnp.float32)[None, None, :]
-    return jnp.maximum(1.0 - jnp.abs(positions[:, :, None] - cell), 0.0)

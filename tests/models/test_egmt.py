@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from egmt_jax.models import EGMT, Entities
+from egmt_jax.models import EGMT, PREDICTED, UNGUIDED, Guidance
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 
@@ -18,8 +18,8 @@ def pair(height, width, seed=0):
 
 
 @nnx.jit
-def fuse(model, visible, infrared, entities=None, valid=None):
-    return model(visible, infrared, entities, valid)
+def fuse(model, visible, infrared, guidance=PREDICTED, valid=None):
+    return model(visible, infrared, guidance, valid)
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +30,22 @@ def model():
 def test_an_untrained_model_returns_the_average_of_its_inputs():
     model = EGMT(text_features(), width=8, tokens=16, heads=2, dimension=8, rngs=nnx.Rngs(0))
     visible, infrared = pair(33, 47)
-    fused = fuse(model, visible, infrared).fused
+    fused = fuse(model, visible, infrared).luma
     np.testing.assert_allclose(fused, (visible + infrared) / 2.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 48), (300, 40)])
-def test_any_size_from_16_up_comes_back_at_its_size_within_bounds(model, size):
+def test_output_has_the_input_size_and_range(model, size):
     visible, infrared = pair(*size)
     fusion = fuse(model, visible, infrared)
-    assert fusion.fused.shape == (1, *size, 1)
-    assert fusion.fused.dtype == jnp.float32
-    assert 0.0 <= float(fusion.fused.min()) <= float(fusion.fused.max()) <= 1.0
+    assert fusion.luma.shape == (1, *size, 1)
+    assert fusion.luma.dtype == jnp.float32
+    assert 0.0 <= float(fusion.luma.min()) <= float(fusion.luma.max()) <= 1.0
     assert fusion.entity_logits.shape == (1, 6)
     assert np.isfinite(fusion.entity_logits).all()
 
 
-def test_smaller_images_and_pairs_of_two_sizes_are_refused(model):
+def test_invalid_sizes_raise(model):
     visible, infrared = pair(15, 40)
     with pytest.raises(ValueError, match="at least 16"):
         model(visible, infrared)
@@ -53,7 +53,7 @@ def test_smaller_images_and_pairs_of_two_sizes_are_refused(model):
         model(visible, pair(16, 40)[1])
 
 
-def test_logits_do_not_depend_on_the_entities_given_but_the_picture_does(model):
+def test_the_entities_change_the_image_but_not_the_logits(model):
     visible, infrared = pair(48, 64)
     fusions = [
         fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([ids])))
@@ -61,49 +61,58 @@ def test_logits_do_not_depend_on_the_entities_given_but_the_picture_does(model):
     ]
     for other in fusions[1:]:
         np.testing.assert_array_equal(fusions[0].entity_logits, other.entity_logits)
-        assert float(jnp.abs(fusions[0].fused - other.fused).max()) > 1e-4
+        assert float(jnp.abs(fusions[0].luma - other.luma).max()) > 1e-4
 
 
-def test_given_entities_send_no_gradient_into_the_logits(model):
+def test_logits_have_no_gradient_from_the_entities(model):
     visible, infrared = pair(32, 32)
 
     @nnx.jit
     def gradient(model, features):
         def total(features):
-            return jnp.sum(
-                model(visible, infrared, Entities(features, jnp.ones((1, 2)))).entity_logits
-            )
+            guidance = Guidance(weight=jnp.ones((1, 2)), features=features)
+            return jnp.sum(model(visible, infrared, guidance).entity_logits)
 
         return jax.grad(total)(features)
 
     np.testing.assert_array_equal(gradient(model, jnp.asarray(text_features()[None, :2])), 0.0)
 
 
-def test_padding_entities_change_nothing(model):
+def test_padding_entities_have_no_effect(model):
     visible, infrared = pair(32, 48)
     short = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1]])))
     long = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, -1, -1, -1]])))
-    np.testing.assert_allclose(short.fused, long.fused, atol=1e-6)
+    np.testing.assert_allclose(short.luma, long.luma, atol=1e-6)
     np.testing.assert_array_equal(long.context.attention[..., 2:], 0.0)
 
 
 def test_the_order_of_entities_does_not_matter(model):
     visible, infrared = pair(32, 48)
-    one = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, 4]]))).fused
-    two = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[4, 3, 1]]))).fused
+    one = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, 4]]))).luma
+    two = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[4, 3, 1]]))).luma
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
-def test_self_guidance_is_the_whole_table_weighed_by_the_probabilities(model):
+def test_predicted_guidance_weights_the_vocabulary_by_the_probabilities(model):
     visible, infrared = pair(40, 40)
     fusion = fuse(model, visible, infrared)
-    weight = jax.nn.sigmoid(fusion.entity_logits)
-    entities = Entities(model.text_features[...][None], weight)
-    again = fuse(model, visible, infrared, entities)
-    np.testing.assert_allclose(fusion.fused, again.fused, atol=1e-6)
+    guidance = Guidance(weight=jax.nn.sigmoid(fusion.entity_logits))
+    np.testing.assert_allclose(
+        fusion.luma, fuse(model, visible, infrared, guidance).luma, atol=1e-6
+    )
 
 
-def test_attention_sums_to_one_at_most(model):
+def test_unguided_equals_zero_weights_and_names_need_features(model):
+    visible, infrared = pair(32, 32)
+    unguided = fuse(model, visible, infrared, UNGUIDED)
+    zero = fuse(model, visible, infrared, Guidance(weight=jnp.zeros((1, 6))))
+    np.testing.assert_array_equal(unguided.luma, zero.luma)
+    np.testing.assert_array_equal(unguided.context.attention, 0.0)
+    with pytest.raises(ValueError, match="needs features: person"):
+        model(visible, infrared, Guidance(names=("person",)))
+
+
+def test_attention_sums_to_at_most_one(model):
     visible, infrared = pair(40, 56)
     attention = fuse(model, visible, infrared).context.attention
     assert attention.shape == (1, 5, 7, 6)
@@ -111,7 +120,7 @@ def test_attention_sums_to_one_at_most(model):
     assert float(attention.sum(axis=-1).max()) <= 1.0 + 1e-5
 
 
-# In the last two batches pairs are larger than the side the context is found on.
+# The last two batches have pairs that are larger than CONTEXT_SIDE.
 @pytest.mark.parametrize(
     ("sizes", "canvas"),
     [
@@ -121,7 +130,7 @@ def test_attention_sums_to_one_at_most(model):
     ],
 )
 @pytest.mark.parametrize("patch", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_a_pair_in_a_padded_batch_is_fused_as_it_is_alone(sizes, canvas, patch):
+def test_a_padded_batch_equals_single_pairs(sizes, canvas, patch):
     model = tiny_model(patch=patch)
     pairs = [pair(*size, seed=k) for k, size in enumerate(sizes)]
     batch = np.full((2, len(sizes), *canvas, 1), 0.7, np.float32)
@@ -132,12 +141,12 @@ def test_a_pair_in_a_padded_batch_is_fused_as_it_is_alone(sizes, canvas, patch):
     together = fuse(model, jnp.asarray(batch[0]), jnp.asarray(batch[1]), valid=jnp.asarray(valid))
     for k, (h, w) in enumerate(sizes):
         alone = fuse(model, *pairs[k])
-        np.testing.assert_allclose(together.fused[k, :h, :w], alone.fused[0], atol=1e-4)
+        np.testing.assert_allclose(together.luma[k, :h, :w], alone.luma[0], atol=1e-4)
         np.testing.assert_allclose(together.entity_logits[k], alone.entity_logits[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("patch", [2, 4])
-def test_a_tile_with_a_margin_of_the_receptive_field_agrees_with_the_whole(patch):
+def test_a_tile_with_the_receptive_field_as_margin_equals_the_full_image(patch):
     model = tiny_model(patch=patch)
     visible, infrared = pair(160, 280)
     context = nnx.jit(EGMT.context)(model, visible, infrared)
@@ -151,7 +160,7 @@ def test_a_tile_with_a_margin_of_the_receptive_field_agrees_with_the_whole(patch
     np.testing.assert_allclose(rendered[inner], whole[tile][inner], atol=1e-5)
 
 
-def test_rendering_looks_no_further_than_it_says(model):
+def test_rendering_is_local_to_the_receptive_field(model):
     visible, infrared = pair(128, 128)
     context = nnx.jit(EGMT.context)(model, visible, infrared)
 
@@ -168,15 +177,15 @@ def test_rendering_looks_no_further_than_it_says(model):
 def test_bfloat16_activations_stay_close_to_float32():
     images = pair(64, 64)
     full, half = (fuse(tiny_model(dtype=d), *images) for d in (jnp.float32, jnp.bfloat16))
-    assert half.fused.dtype == jnp.float32
+    assert half.luma.dtype == jnp.float32
     assert half.entity_logits.dtype == jnp.float32
-    assert float(jnp.abs(full.fused - half.fused).mean()) < 1.0 / 255.0
+    assert float(jnp.abs(full.luma - half.luma).mean()) < 1.0 / 255.0
 
 
 def cost(model):
     graphdef, state = nnx.split(model)
     image = jax.ShapeDtypeStruct((1, 480, 640, 1), jnp.float32)
-    call = jax.jit(lambda state, v, i: nnx.merge(graphdef, state)(v, i).fused)
+    call = jax.jit(lambda state, v, i: nnx.merge(graphdef, state)(v, i).luma)
     return call.lower(state, image, image).compile().cost_analysis()["flops"]
 
 
@@ -191,13 +200,13 @@ def test_budgets_of_the_two_sizes():
     assert cost(tiny) <= 4e9
 
 
-def test_parameters_are_float32_and_the_table_is_not_one_of_them(model):
+def test_parameters_are_float32_and_exclude_the_text_table(model):
     params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
     assert "text_features" not in params
 
 
-def test_sizes_that_do_not_fit_are_refused():
+def test_invalid_arguments_raise():
     with pytest.raises(ValueError, match="patch is 2 or 4"):
         tiny_model(patch=3)
     with pytest.raises(ValueError, match="heads=3"):
