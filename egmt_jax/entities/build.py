@@ -1,6 +1,6 @@
-"""Builds the packaged vocabulary from captions and annotated lists, and its MiniLM table.
+"""Builds the packaged vocabulary and its MiniLM table from annotation files.
 
-python -m egmt_jax.entities.build tno.jsonl roadscene.jsonl m3fd.jsonl msrs.jsonl --version 1
+python -m egmt_jax.entities.build tno.jsonl roadscene.jsonl m3fd.jsonl msrs.jsonl --version 2
 """
 
 import argparse
@@ -11,24 +11,22 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from egmt_jax.entities.annotations import read_captions
-from egmt_jax.entities.extraction import mentions
 from egmt_jax.entities.features import build_table
 from egmt_jax.entities.lexicon import load_lexicon
 from egmt_jax.entities.vocabulary import Vocabulary, load_vocabulary
 from egmt_jax.io.images import write_atomically
 
-LEAST_PAIRS = 3
-LEAST_LISTED = 1 / 3
+LEAST_PAIRS = 2
+UNKNOWN_RANK = 0.6  # of names in fewer than 3 entity lists
 RULE = (
-    "A thing of the lexicon is kept if captions of at least 3 pairs name it and, where annotators "
-    "listed the entities of those pairs, at least one list in three has it. Counts are pairs whose "
-    "captions name the thing; ranks are mean places in the lists, 0 first to 1 last, 0.6 where "
-    "fewer than 3 lists have it. Listed shares and ranks leave out the held-out tenth."
+    "A name is kept if it is in the lexicon and in the `present` lists of at least 2 pairs. Counts "
+    "are pairs whose `present` has the name. Ranks are mean positions in the `entities` lists, 0 "
+    "first to 1 last, held-out pairs (`is_held_out`) left out; 0.6 for names in fewer than 3 lists."
 )
 
 
 def is_held_out(name: str, identity: str) -> bool:
-    """Whether a pair belongs to the tenth that building never looks at.
+    """Whether a pair belongs to the tenth that the extractor is never fitted to.
 
     Args:
       name: the data set's name, "msrs".
@@ -38,71 +36,54 @@ def is_held_out(name: str, identity: str) -> bool:
     return int(digest, 16) % 10 == 0
 
 
-def build_vocabulary(captions: Mapping[str, Sequence[dict]], version: str) -> Vocabulary:
-    """Counts the things that captions name and keeps those that `RULE` keeps.
+def build_vocabulary(annotations: Mapping[str, Sequence[dict]], version: str) -> Vocabulary:
+    """Applies `RULE`.
 
     Args:
-      captions: per data set, records with `id`, `caption_visible`, `caption_infrared` and, where
-        annotated, `entities`.
+      annotations: per data set, records with `id` and, for annotated pairs, `entities` and
+        `present`.
       version: of the result.
 
     Returns:
       The vocabulary, most frequent first, equal counts in alphabetical order.
     """
-    lexicon = load_lexicon()
+    synonyms = load_lexicon().synonyms
     counts: collections.Counter[str] = collections.Counter()
-    candidates: collections.Counter[str] = collections.Counter()
-    places = collections.defaultdict(list)
-    for name, records in captions.items():
+    positions = collections.defaultdict(list)
+    for name, records in annotations.items():
         for record in records:
-            named = _named(record, lexicon)
-            counts.update(named)
-            listed = record.get("entities")
-            if listed is None or is_held_out(name, record["id"]):
-                continue
-            candidates.update(named)
-            for place, entity in enumerate(listed):
-                places[entity].append(place / max(1, len(listed) - 1))
+            counts.update(set(record.get("present", ())))
+            entities = () if is_held_out(name, record["id"]) else record.get("entities", ())
+            for index, entity in enumerate(entities):
+                positions[entity].append(index / max(1, len(entities) - 1))
     names = sorted(
-        (
-            name
-            for name in counts
-            if counts[name] >= LEAST_PAIRS and len(places[name]) >= LEAST_LISTED * candidates[name]
-        ),
+        (name for name in counts if counts[name] >= LEAST_PAIRS and name in synonyms),
         key=lambda name: (-counts[name], name),
     )
     return Vocabulary(
         names=tuple(names),
-        synonyms={name: lexicon.synonyms[name] for name in names},
+        synonyms={name: synonyms[name] for name in names},
         counts=tuple(counts[name] for name in names),
-        ranks=tuple(_rank(places[name]) for name in names),
+        ranks=tuple(_rank(positions[name]) for name in names),
         version=version,
     )
 
 
-def _named(record: dict, lexicon) -> set[str]:
-    return {
-        entity
-        for key in ("caption_visible", "caption_infrared")
-        for entity, denied in mentions(record[key], lexicon)
-        if not denied
-    }
-
-
-def _rank(places: Sequence[float]) -> float:
-    return round(sum(places) / len(places), 3) if len(places) >= 3 else 0.6
+def _rank(positions: Sequence[float]) -> float:
+    if len(positions) < 3:
+        return UNKNOWN_RANK
+    return round(sum(positions) / len(positions), 3)
 
 
 def vocabulary_json(vocabulary: Vocabulary, pairs: Mapping[str, int]) -> str:
-    """The text of `vocabulary.json`; `pairs` counts the pairs of each data set."""
+    """The text of `vocabulary.json`; `pairs` counts the pairs with lists of each data set."""
+    columns = zip(vocabulary.names, vocabulary.counts, vocabulary.ranks, strict=True)
     rows = ",\n".join(
         "    "
         + json.dumps(
             {"name": name, "count": count, "rank": rank, "synonyms": vocabulary.synonyms[name]}
         )
-        for name, count, rank in zip(
-            vocabulary.names, vocabulary.counts, vocabulary.ranks, strict=True
-        )
+        for name, count, rank in columns
     )
     return (
         "{\n"
@@ -115,14 +96,17 @@ def vocabulary_json(vocabulary: Vocabulary, pairs: Mapping[str, int]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Writes `vocabulary.json` beside this file, then the MiniLM table of it."""
+    """Writes `vocabulary.json` beside this file, then its MiniLM table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("captions", nargs="+", help="one .jsonl per data set, named after it")
+    parser.add_argument("annotations", nargs="+", help="one .jsonl per data set, named after it")
     parser.add_argument("--version", required=True, help="new whenever the names change")
     arguments = parser.parse_args(argv)
-    captions = {pathlib.Path(path).stem: read_captions(path) for path in arguments.captions}
-    vocabulary = build_vocabulary(captions, arguments.version)
-    pairs = {name: len(records) for name, records in captions.items()}
+    annotations = {pathlib.Path(path).stem: read_captions(path) for path in arguments.annotations}
+    vocabulary = build_vocabulary(annotations, arguments.version)
+    pairs = {
+        name: sum("present" in record for record in records)
+        for name, records in annotations.items()
+    }
     folder = pathlib.Path(__file__).parent
     write_atomically(folder / "vocabulary.json", vocabulary_json(vocabulary, pairs).encode("utf-8"))
     load_vocabulary.cache_clear()

@@ -90,5 +90,5 @@ def test_a_table_of_another_vocabulary_is_an_error(tmp_path, monkeypatch):
     other = np.array("0")
     monkeypatch.setattr(features, "_digest", lambda content: "same")
     path = _rewrite(tmp_path / "old.npz", vocabulary_version=other, sha256=np.array("same"))
-    with pytest.raises(UserError, match=r"made for vocabulary 0, this is 1; build"):
+    with pytest.raises(UserError, match=r"made for vocabulary 0, this is 2; build"):
         load_text_features(path)
