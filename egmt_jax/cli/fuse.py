@@ -192,7 +192,7 @@ def _video(arguments: argparse.Namespace):
 def _jobs(arguments: argparse.Namespace):
     """(visible, infrared, output) for every pair of pictures."""
     from egmt_jax.errors import UserError
-    from egmt_jax.io.pairs import find_pairs, is_many
+    from egmt_jax.io.pairs import find_pairs, is_many, raise_problems
 
     visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
     if is_many(visible) != is_many(infrared):
@@ -205,10 +205,9 @@ def _jobs(arguments: argparse.Namespace):
         return [(visible, infrared, out)]
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; name a folder for the pictures of two folders")
-    return [
-        (pair.visible, pair.infrared, out / f"{pair.name}.png")
-        for pair in find_pairs(visible, infrared, arguments.recursive)
-    ]
+    pairs, problems = find_pairs(visible, infrared, recursive=arguments.recursive)
+    raise_problems(f"{visible} and {infrared}: files must match by name:", problems)
+    return [(pair.visible, pair.infrared, out / f"{pair.id}.png") for pair in pairs]
 
 
 def _check_outputs(jobs) -> None:
