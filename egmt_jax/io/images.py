@@ -36,7 +36,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       UserError: the file is missing, empty, not decodable, too large, or has more than 8 bits.
     """
-    return decode_image(_read_bytes(path), str(path))
+    return decode_image(read_bytes(path), str(path))
 
 
 def read_deep_image(path: str | os.PathLike) -> np.ndarray:
@@ -52,7 +52,7 @@ def read_deep_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       UserError: the file is missing, empty, not decodable, too large, or of another integer type.
     """
-    image = _decode(_read_bytes(path), str(path))
+    image = _decode(read_bytes(path), str(path))
     if image.dtype == np.float64:
         return image.astype(np.float32)
     if image.dtype not in (np.uint8, np.uint16, np.float32):
@@ -60,7 +60,12 @@ def read_deep_image(path: str | os.PathLike) -> np.ndarray:
     return image
 
 
-def _read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Reads a file.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
     try:
         return pathlib.Path(path).read_bytes()
     except OSError as error:
