@@ -36,17 +36,20 @@ def summary(rows: Iterable[Row]) -> Summary:
     return {name: math.fsum(row[name] for row in rows) / len(rows) for name in METRICS}
 
 
-def mean_ranks(summaries: Mapping[str, Summary]) -> dict[str, float]:
+def mean_ranks(
+    summaries: Mapping[str, Summary], names: Iterable[str] = tuple(METRICS)
+) -> dict[str, float]:
     """Mean over all metrics of the place each method takes: 1 is best, ties share their mean place.
 
     Args:
       summaries: method to its `summary`.
+      names: metrics that count.
 
     Returns:
       Method to mean rank, between 1 and the number of methods.
     """
     places: dict[str, list[float]] = {method: [] for method in summaries}
-    for name in METRICS:
+    for name in names:
         badness = {method: _badness(name, values[name]) for method, values in summaries.items()}
         for method, own in badness.items():
             better = sum(other < own for other in badness.values())
