@@ -1,1 +1,1 @@
-"""Images on disk to arrays and back, and the batches that training reads."""
+"""Data sets, mixtures, and the batches that training reads."""

@@ -1,23 +1,87 @@
-"""Data sets by name, read at random: of TFDS, prepared once, or a folder of own pairs."""
+"""Data sets by name, with random access: sets prepared by TFDS, or a folder of own pairs."""
 
+import dataclasses
 import pathlib
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow_datasets as tfds
+from etils import epath
 from ml_collections import ConfigDict
 
-import tfds_builders
 from egmt_jax.data.folder import Folder, open_folder
 from egmt_jax.errors import UserError
 
 FOLDER = "folder"
 
 
-def open_set(name: str, data: ConfigDict):
-    """A data set by its name in a config, ready for `source`.
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A data set that TFDS has prepared; the same interface as `Folder`.
+
+    Attributes:
+      builder: the builder of the set.
+    """
+
+    builder: tfds.core.DatasetBuilder
+
+    @property
+    def name(self) -> str:
+        """Name, config, version and, where the builder has one, fingerprint of its sources."""
+        fingerprint = getattr(self.builder, "fingerprint", "")
+        return self.builder.info.full_name + (f" {fingerprint[:12]}" if fingerprint else "")
+
+    @property
+    def path(self) -> epath.Path:
+        """The folder of the prepared files."""
+        return epath.Path(self.builder.data_dir)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of records of each split."""
+        return {name: info.num_examples for name, info in self.builder.info.splits.items()}
+
+    def records(self, split: str, images: bool = True) -> Sequence[dict[str, Any]]:
+        """Records of a split, sum of splits or slice; empty if there is no such split."""
+        try:
+            if not self.builder.info.splits[split].num_examples:
+                return ()
+        except (ValueError, KeyError):  # TFDS: unknown split, or not the syntax of one
+            return ()
+        if images:
+            return self.builder.as_data_source(split)
+        raw = self.builder.as_data_source(
+            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
+        features = self.builder.info.features
+        small = {name: feature for name, feature in features.items() if not _holds_images(feature)}
+        return _WithoutImages(raw, tfds.features.FeaturesDict(small))
+
+
+@dataclasses.dataclass(frozen=True)
+class _WithoutImages:
+    """Records without their images, which are never decoded."""
+
+    raw: Sequence[bytes]
+    features: tfds.features.FeaturesDict
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self.features.deserialize_example_np(self.raw[row])
+
+
+def _holds_images(feature: tfds.features.FeatureConnector) -> bool:
+    return isinstance(getattr(feature, "feature", feature), tfds.features.Image)
+
+
+def open_set(name: str, data: ConfigDict) -> Prepared | Folder:
+    """Opens a data set by its name in a config.
 
     Args:
-      name: "folder" for the pairs in `data.root`, else see `prepare`.
+      name: "folder" for the pairs in `data.root`, or a name for `prepare`.
       data: the config's `data` part: `root`, `data_dir` and `manual_dir` are read.
 
     Raises:
@@ -30,33 +94,36 @@ def open_set(name: str, data: ConfigDict):
     return open_folder(data.root)
 
 
-def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = None):
-    """The builder of a prepared data set; prepares it first where that has not been done.
+def prepare(name: str, data_dir: str = "", manual_dir: str = "") -> Prepared:
+    """Opens a data set of an imported TFDS builder, and prepares it first if necessary.
 
     Args:
-      name: of a data set of `tfds_builders`, with its config: "entity_scenes/demo", "roadscene".
-      data_dir: where prepared data sets live; TFDS's own default if empty.
+      name: set, or set and config: "roadscene", "entity_scenes/demo". `import tfds_builders`
+        registers the builders of this project.
+      data_dir: folder of prepared data sets; TFDS's default if empty.
       manual_dir: folder with the files of a set that cannot be downloaded.
 
     Raises:
       UserError: no such data set or config, its files are missing or broken, or `data_dir` cannot
         be written.
     """
-    known = sorted(module.removesuffix("_dataset_builder") for module in tfds_builders.__all__)
     base = re.split("[/:]", name)[0]
-    if base not in known:  # TFDS would go and download what it knows by that name
+    known = _imported_builders()
+    if base not in known:  # TFDS would search its own catalogue and download from it
         raise UserError(
-            f"data.name={name!r}: no such data set; known here: {', '.join(known)}; {FOLDER} reads "
-            "own pairs"
+            f"data.name={name!r}: no such data set; known: {', '.join(sorted(known))}; "
+            f"{FOLDER} reads your own pairs"
         )
     try:
         builder = tfds.builder(name, data_dir=data_dir or None)
     except (ValueError, KeyError, AssertionError, tfds.core.DatasetNotFoundError) as error:
-        configs = [f"{base}/{config}" for config in tfds.builder_cls(base).builder_configs]
+        configs = [f"{base}/{config}" for config in known[base].builder_configs]
         raise UserError(
             f"data.name={name!r}: no such config or version; known: {', '.join(configs) or base}"
         ) from error
-    config = tfds.download.DownloadConfig(manual_dir=manual_dir and pathlib.Path(manual_dir))
+    config = tfds.download.DownloadConfig(
+        manual_dir=pathlib.Path(manual_dir or ".") if manual_dir else None
+    )
     try:
         builder.download_and_prepare(download_config=config)
     except UserError as error:
@@ -65,64 +132,47 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
         raise UserError(f"{error} (data.manual_dir names another folder)") from error
     except OSError as error:
         raise UserError(
-            f"data.data_dir={data_dir or ''!r}: {builder.data_dir} cannot be made or written "
+            f"data.data_dir={data_dir!r}: {builder.data_dir} cannot be written "
             f"({error.strerror or error}); name another folder"
         ) from error
-    return builder
+    return Prepared(builder)
 
 
-def identity(data_set) -> str:
-    """Name and version of a data set from `open_set`; a folder goes by its last name."""
-    if isinstance(data_set, Folder):
-        return f"{FOLDER} {data_set.root.absolute().name}"
-    return data_set.info.full_name
+def _imported_builders() -> Mapping[str, type[tfds.core.DatasetBuilder]]:
+    """Builders that were imported, by name, without TFDS's own."""
+    found, queue = {}, [tfds.core.GeneratorBasedBuilder]
+    while queue:
+        subclasses = queue.pop().__subclasses__()
+        queue += subclasses
+        for builder in subclasses:
+            # A base class with builders below it is not a data set.
+            if not builder.__module__.startswith("tensorflow_datasets.") and (
+                not builder.__subclasses__()
+            ):
+                found[builder.name] = builder
+    return found
 
 
-def place(data_set) -> pathlib.Path:
-    """The folder that a data set from `open_set` is read from."""
-    return pathlib.Path(data_set.root if isinstance(data_set, Folder) else data_set.data_dir)
-
-
-def source(data_set, split: str, images: bool = True):
-    """A split as a sequence of records.
+def records(
+    data_set: Prepared | Folder, split: str, images: bool = True
+) -> Sequence[dict[str, Any]]:
+    """The records of a split.
 
     Args:
       data_set: from `open_set` or `prepare`.
-      split: its name; "all", sums such as "train+validation" and, but for folders, slices such as
-        "train[:64]" work.
-      images: whether to decode the two images; a look at the entities is faster without.
+      split: name of a split, a sum such as "train+validation", or "all"; prepared sets also take
+        slices such as "train[:64]".
+      images: whether records have images and masks; without them none is decoded.
 
     Raises:
       UserError: the split does not exist or is empty.
     """
-    if isinstance(data_set, Folder):
-        name = str(data_set.root)
-        known = {split: len(members) for split, members in data_set.splits.items()}
-        records = data_set.source(split, images)
-        if len(records):
-            return records
-    else:
-        name = data_set.info.full_name
-        splits = data_set.info.splits
-        known = {name: info.num_examples for name, info in splits.items()}
-        try:
-            count = splits[split].num_examples
-        except (ValueError, KeyError):  # TFDS: not a split, or not the form of one
-            count = 0
-        if count:
-            return data_set.as_data_source(split, decoders=None if images else _undecoded(data_set))
-    raise UserError(
-        f"data set {name} has no pairs in split {split!r}; it has "
-        f"{', '.join(f'{split} ({count})' for split, count in known.items())}: set "
-        "data.train_split, data.validation_split or data.test_split to one of these, or the last "
-        "to all, if nothing was trained on them"
-    )
-
-
-def _undecoded(builder) -> dict[str, tfds.decode.SkipDecoding]:
-    """Decoders that leave images as they are stored."""
-    return {
-        name: tfds.decode.SkipDecoding()
-        for name, feature in builder.info.features.items()
-        if isinstance(feature, tfds.features.Image)
-    }
+    found = data_set.records(split, images)
+    if not len(found):
+        counts = ", ".join(f"{name} ({count})" for name, count in data_set.counts.items())
+        raise UserError(
+            f"data set {data_set.name} has no pairs in split {split!r}; it has {counts}: set "
+            "data.train_split, data.validation_split or data.test_split to one of these, or "
+            "data.test_split to all if nothing was trained on them"
+        )
+    return found

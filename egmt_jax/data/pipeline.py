@@ -1,11 +1,11 @@
-"""From TFDS records to training batches (Grain), and to whole pairs for evaluation."""
+"""From records of a data set to training batches (Grain), and to pairs for evaluation."""
 
 import dataclasses
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -14,56 +14,33 @@ import jax
 import numpy as np
 
 from egmt_jax.entities import Vocabulary
+from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
-from egmt_jax.io.images import to_grey
-
-MOST_ENTITIES = 8
+from egmt_jax.io.pairs import Pair
 
 PRESENT_SHARE = 0.002
-"""Share of a crop that the mask of an entity must cover to count as being in it."""
+"""Share of a crop that the mask of an entity must cover for the entity to count as present."""
 
 LABELLED_SHARE = 0.6
-"""Share of a pair that a crop at full detail, without masks, must show to be labelled with the
-entities of the pair; its largest square always is."""
+"""Share of a pair that a crop without masks must show to have the labels of the pair; the largest
+square of the pair always has them."""
 
 MOST_LISTED = 20
 
-WORKERS_OUTLIVE = 20.0
-"""Seconds that worker processes go on after a SIGTERM: one that reaches a whole run must not take
-the batches from the process that has yet to save."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """One whole pair.
-
-    Attributes:
-      id: names exported files.
-      visible: uint8 [H, W, 3] RGB.
-      infrared: uint8 [H, W, 1].
-      entities: up to 8 names; empty where unknown.
-      masks: uint8 [N, H, W], 0 or 255, of the entities, black for one that was not found; None
-        where nobody has looked.
-      caption: see `caption_of`.
-    """
-
-    id: str
-    visible: np.ndarray
-    infrared: np.ndarray
-    entities: tuple[str, ...]
-    masks: np.ndarray | None
-    caption: str = ""
-
-    @property
-    def luma(self) -> np.ndarray:
-        """uint8 [H, W] grey of the visible image, see `egmt_jax.io.images.to_grey`."""
-        return to_grey(self.visible)
+WORKER_GRACE = 20.0
+"""Seconds that worker processes continue after SIGTERM: a signal to the process group must not stop
+the batches of the main process before it has saved."""
 
 
 def to_pair(record: dict[str, Any]) -> Pair:
-    """A record of a TFDS data source as a `Pair`; raises UserError if the sizes differ.
+    """A record as a `Pair`.
 
-    Of more than 8 entities the first 8, the most salient, and their masks are kept.
+    Args:
+      record: from a data source. `present` counts only if `has_present` is set; `masks` belong to
+        `mask_entities`, in order.
+
+    Raises:
+      UserError: the sizes of the images differ.
     """
     name = record["id"].decode()
     visible, infrared = record["visible"], record["infrared"]
@@ -72,75 +49,84 @@ def to_pair(record: dict[str, Any]) -> Pair:
             f"{name}: visible {visible.shape[:2]} and infrared {infrared.shape[:2]} differ in "
             "size; prepare the data set again from registered pairs"
         )
-    masks = None
-    if len(record.get("masks", ())):
-        most_salient = record["masks"][:MOST_ENTITIES]
-        masks = np.zeros((len(most_salient), *visible.shape[:2]), np.uint8)
-        for k, mask in enumerate(most_salient):
-            masks[k] = mask[..., 0]
-    entities = tuple(entity.decode() for entity in record["entities"][:MOST_ENTITIES])
-    return Pair(name, visible, infrared, entities, masks, caption_of(record))
+    masks = {
+        entity.decode(): mask[..., 0]
+        for entity, mask in zip(record["mask_entities"], record["masks"], strict=True)
+    }
+    return Pair(
+        id=name,
+        visible=visible,
+        infrared=infrared,
+        entities=_text(record["entities"])[:MOST_ENTITIES],
+        present=_text(record["present"]) if record["has_present"] else None,
+        masks=masks or None,
+        masks_exact=record["mask_kind"] == b"exact",
+    )
 
 
-def caption_of(record: dict[str, Any]) -> str:
-    """The captions of both images of a record as one text; empty where it has none."""
-    captions = (record.get(f"caption_{kind}", b"").decode() for kind in ("visible", "infrared"))
-    return " ".join(caption for caption in captions if caption)
+def _text(names: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(name.decode() for name in names)
 
 
-def check_entities(source, vocabulary: Vocabulary) -> np.ndarray:
-    """Reads the entities of every record, before any work starts.
+def labels_of(pair_or_record: Pair | dict[str, Any]) -> tuple[str, ...]:
+    """Names that the classifier should predict for a pair; empty if nothing is known.
+
+    These are `present`, everything that is visible. Where nobody looked at everything, the guiding
+    entities take their place, as in the paper, whose pseudo-labels they are.
+    """
+    if isinstance(pair_or_record, Pair):
+        present, entities = pair_or_record.present, pair_or_record.entities
+        return entities if present is None else present
+    field = "present" if pair_or_record["has_present"] else "entities"
+    return _text(pair_or_record[field])
+
+
+def read_labels(records: Sequence[dict[str, Any]], vocabulary: Vocabulary) -> np.ndarray:
+    """Reads and checks the names of all records before training starts.
 
     Args:
-      source: a TFDS data source; its images are not looked at.
-      vocabulary: that the entities must be in.
+      records: records, with or without images.
+      vocabulary: must contain all names.
 
     Returns:
-      float32 [records, K] multi-hot labels, of the first 8 entities as in `to_pair`; a record
-      without entities gives a row of zeros.
+      float32 [records, K], multi-hot `labels_of`; zeros for a record without labels.
 
     Raises:
-      UserError: entities outside the vocabulary: a line for each record that names one, up to 20.
+      UserError: names outside the vocabulary: one line per record, at most 20.
     """
-    labels = np.zeros((len(source), len(vocabulary)), np.float32)
+    labels = np.zeros((len(records), len(vocabulary)), np.float32)
     problems: list[str] = []
-    for row in range(len(source)):
-        record = source[row]
-        for place, entity in enumerate(record["entities"]):
-            try:
-                number = vocabulary.id_of(entity.decode())
-            except UserError as error:
-                problems.append(f"pair {record['id'].decode()}: {error}")
-                continue
-            if place < MOST_ENTITIES:
-                labels[row, number] = 1.0
+    for row in range(len(records)):
+        record = records[row]
+        try:
+            for name in {*_text(record["entities"]), *_text(record["mask_entities"])}:
+                vocabulary.id_of(name)
+            labels[row, [vocabulary.id_of(name) for name in labels_of(record)]] = 1.0
+        except UserError as error:
+            problems.append(f"pair {record['id'].decode()}: {error}")
     if problems:
         more = len(problems) - MOST_LISTED
-        listed = problems[:MOST_LISTED] + ([f"and {more} more"] if more > 0 else [])
-        raise UserError("\n".join(listed))
+        raise UserError(
+            "\n".join(problems[:MOST_LISTED] + ([f"and {more} more"] if more > 0 else []))
+        )
     return labels
 
 
 @dataclasses.dataclass(frozen=True)
 class CropAndAugment(grain.RandomMapTransform):
-    """A record -> one training example: a square crop at full detail or of the whole pair, reduced.
+    """A record -> one training example: a square crop, or the largest square of the pair, reduced.
 
     Attributes:
-      size: side of the crop in pixels.
-      whole: probability of the largest square of the pair, reduced to `size`, instead of a crop.
-      jitter: largest change of the infrared image's gain and of both images' gamma.
-      vocabulary: of the entity ids.
-      detail: how much the losses of gradient, structure, information and edges count for the
-        example, 0 to 1.
-      sentences: float32 [D] by caption, for the examples' `sentence`; None leaves it out.
+      size: side of the example in pixels.
+      full_frame_probability: probability of the largest square of the pair instead of a crop.
+      jitter: largest change of the infrared gain and of both gammas, as a natural logarithm.
+      vocabulary: defines the entity ids.
     """
 
     size: int
-    whole: float
+    full_frame_probability: float
     jitter: float
     vocabulary: Vocabulary
-    detail: float = 1.0
-    sentences: Mapping[str, np.ndarray] | None = None
 
     def random_map(
         self, element: dict[str, Any], rng: np.random.Generator
@@ -149,62 +135,83 @@ class CropAndAugment(grain.RandomMapTransform):
         pair = to_pair(element)
         height, width = pair.visible.shape[:2]
         short = min(height, width)
-        whole = rng.random() < self.whole
-        side = short if whole else min(self.size, short)
+        full = rng.random() < self.full_frame_probability
+        side = short if full else min(self.size, short)
         top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
         window = np.s_[top : top + side, left : left + side]
+        # Of a wide pair the largest square shows less than the share, but nothing shows more.
+        full |= side * side >= LABELLED_SHARE * height * width
 
-        def prepare(image):
+        def crop(image):
             image = image[window]
             if side != self.size:
                 method = cv2.INTER_AREA if side > self.size else cv2.INTER_LINEAR
                 image = cv2.resize(image, (self.size, self.size), interpolation=method)
-            return image.astype(np.float32) / 255.0
+            return image.astype(np.float32) / np.float32(255.0)
 
-        visible, infrared = prepare(pair.luma), prepare(pair.infrared[..., 0])
-        masks = np.zeros((self.size, self.size, MOST_ENTITIES), np.float32)
-        ids = np.full(MOST_ENTITIES, -1, np.int32)
-        names = [self.vocabulary.id_of(entity) for entity in pair.entities]
-        labels = np.zeros(len(self.vocabulary), np.float32)
-        # The largest square of a wide pair shows less than the share, but nothing shows more.
-        shown = whole or side * side >= LABELLED_SHARE * height * width
+        visible, infrared = crop(pair.luma), crop(pair.infrared[..., 0])
+        masks = {name: crop(mask) for name, mask in (pair.masks or {}).items() if mask.any()}
+        labels, known = self._labels(pair, masks, full)
+        guide = labels * self._multi_hot(pair.entities) * known
+        slots = [name for name in pair.entities if name in masks]
+        slots = (slots + [name for name in masks if name not in slots])[:MOST_ENTITIES]
+        ids, planes = (
+            np.full(MOST_ENTITIES, -1, np.int32),
+            np.zeros((self.size, self.size, MOST_ENTITIES), np.float32),
+        )
+        for slot, name in enumerate(slots):
+            share = masks[name].mean()
+            if share >= PRESENT_SHARE:
+                planes[..., slot] = masks[name]
+            if share >= PRESENT_SHARE or not share:  # a sliver counts neither as here nor as absent
+                ids[slot] = self.vocabulary.id_of(name)
         if pair.masks is None:
-            ids[: len(names)] = names
-            labels[names] = 1.0
-            labelled = bool(names) and shown
-        else:
-            labelled = True
-            for k, name in enumerate(names):
-                if not pair.masks[k].any():  # somewhere in the pair, as where masks are not known
-                    labels[name] = 1.0
-                    labelled &= shown
-                    continue
-                mask = prepare(pair.masks[k])
-                share = mask.mean()
-                if share >= PRESENT_SHARE:
-                    masks[..., k], labels[name] = mask, 1.0
-                if share >= PRESENT_SHARE or not share:  # a sliver is neither here nor elsewhere
-                    ids[k] = name
+            guiding = [self.vocabulary.id_of(name) for name in pair.entities]
+            guiding = [entity for entity in guiding if guide[entity]]
+            ids[: len(guiding)] = guiding
         if rng.random() < 0.5:
-            visible, infrared, masks = visible[:, ::-1], infrared[:, ::-1], masks[:, ::-1]
+            visible, infrared, planes = visible[:, ::-1], infrared[:, ::-1], planes[:, ::-1]
         if self.jitter:
             changes = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
-            gain, gamma_visible, gamma_infrared = changes.tolist()  # which keep float32
+            gain, gamma_visible, gamma_infrared = changes.tolist()  # Python floats keep float32
             visible = visible**gamma_visible
             infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
-        example = {
+        return {
             "visible": np.ascontiguousarray(visible[..., None], np.float32),
             "infrared": np.ascontiguousarray(infrared[..., None], np.float32),
             "entity_ids": ids,
+            "guide": guide,
             "labels": labels,
-            "labelled": np.bool_(labelled),
-            "masks": np.ascontiguousarray(masks),
+            "labelled": np.bool_(known.all()),
+            "masks": np.ascontiguousarray(planes),
             "masked": np.bool_(pair.masks is not None),
-            "detail": np.float32(self.detail),
         }
-        if self.sentences is not None:
-            example["sentence"] = self.sentences[pair.caption]
-        return example
+
+    def _labels(self, pair: Pair, masks: dict[str, np.ndarray], full: bool):
+        """Labels of a crop, float32 [K], and for which entities they are known, bool [K].
+
+        What is absent from the pair is absent from the crop; what is present is known to be in the
+        crop, or not, by its mask, or because the crop shows most of the pair.
+        """
+        names = labels_of(pair)
+        labels = self._multi_hot(names)
+        known = np.full(labels.shape, pair.present is not None or bool(names))
+        if full:
+            return labels, known
+        for name in names:
+            entity, share = self.vocabulary.id_of(name), 0.0
+            if name in masks:
+                share = masks[name].mean()
+                known[entity] = share >= PRESENT_SHARE or not share
+            else:
+                known[entity] = False
+            labels[entity] = share >= PRESENT_SHARE
+        return labels, known
+
+    def _multi_hot(self, names: Sequence[str]) -> np.ndarray:
+        labels = np.zeros(len(self.vocabulary), np.float32)
+        labels[[self.vocabulary.id_of(name) for name in names]] = 1.0
+        return labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,12 +219,12 @@ class Part:
     """One set of a mixture.
 
     Attributes:
-      source: records with random access.
-      transform: makes an example of a record.
-      weight: how many examples it gives, relative to the other parts.
+      records: records with random access.
+      transform: turns a record into an example.
+      weight: relative number of examples.
     """
 
-    source: Sequence
+    records: Sequence
     transform: CropAndAugment
     weight: float = 1.0
 
@@ -230,24 +237,27 @@ def training_batches(
     start: int = 0,
     share: tuple[int, int] | None = None,
 ) -> grain.IterDataset:
-    """Endless shuffled batches, the same for a seed whatever the number of workers or processes.
+    """Endless shuffled batches, equal for equal seeds with any number of workers and processes.
 
     Args:
-      parts: of the mixture, one or more; they take turns by weight, each in its own order.
-      batch_size: examples per batch over all processes; each process gets its share of every batch.
-      seed: of order and augmentation.
-      workers: processes that prepare batches; 0 uses threads of this one.
-      start: batches to leave out at the beginning, at no cost: what a resumed run has seen.
-      share: which of how many equal shares of each batch this process gets; by default one share
-        per process, in order.
+      parts: the sets, interleaved by weight, each in its own order.
+      batch_size: examples per batch over all processes.
+      seed: seed of order and augmentation.
+      workers: processes that prepare batches; 0: threads of this process.
+      start: batches to skip, at no cost: those that a resumed run has seen.
+      share: (index, number) of the equal share of each batch that this process gets; by default
+        one share per process, in order.
 
     Returns:
-      An iterable of batches: `visible`, `infrared` float32 [B, S, S, 1] in [0, 1]; `entity_ids`
-      int32 [B, 8], padded with -1; `labels` float32 [B, K]; `labelled` bool [B]; `masks` float32
-      [B, S, S, 8] of the entities and `masked` bool [B], whether they are known; `detail` float32
-      [B], the weight of each example in the losses of detail; where the parts'
-      transforms have them, `sentence` float32 [B, D], the features of the captions, zeros where
-      there is none.
+      An iterable of dicts:
+        `visible`, `infrared`: float32 [B, S, S, 1] in [0, 1], luma and infrared;
+        `masks`: float32 [B, S, S, 8] in [0, 1], masks of the entities in `entity_ids`;
+        `masked`: bool [B], whether masks are known;
+        `entity_ids`: int32 [B, 8], padded with -1;
+        `guide`: float32 [B, K], entities that may guide: those of the pair that are known to be in
+          the crop. A small crop without masks has none;
+        `labels`: float32 [B, K], what the classifier should predict, see `labels_of`;
+        `labelled`: bool [B], whether the labels are known.
     """
     process, processes = share or (jax.process_index(), jax.process_count())
     data = batches_of_process(parts, batch_size, seed, process, processes)[start:]
@@ -261,7 +271,7 @@ def training_batches(
 
 
 def _end_with_parent(worker: int, workers: int) -> None:
-    """Makes a worker process end with its parent, also where that is killed, and not before it."""
+    """Makes a worker process end with its parent, even if that is killed, and not earlier."""
     del worker, workers
 
     def end():
@@ -272,16 +282,16 @@ def _end_with_parent(worker: int, workers: int) -> None:
         end()
 
     threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(WORKERS_OUTLIVE, end).start())
+    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(WORKER_GRACE, end).start())
 
 
 def batches_of_process(
     parts: Sequence[Part], batch_size: int, seed: int, process: int, processes: int
 ) -> grain.MapDataset:
-    """The share of one process of the batches of `training_batches`, with random access.
+    """One process's share of the batches of `training_batches`, with random access.
 
-    Of each batch, process p of n gets the p-th of n equal runs of examples: put together in order
-    they are the same batch whatever n.
+    Process p of n gets the p-th of n equal runs of examples of each batch, so the concatenation
+    over processes is the same batch for any n.
 
     Raises:
       UserError: the batch does not split evenly over the processes.
@@ -289,12 +299,12 @@ def batches_of_process(
     if batch_size % processes:
         raise UserError(f"data.batch_size={batch_size} must be a multiple of {processes} processes")
     examples = [
-        grain.MapDataset.source(part.source)
-        .seed(seed + place)
+        grain.MapDataset.source(part.records)
+        .seed(seed + index)
         .shuffle()
         .repeat(None)
         .random_map(part.transform)
-        for place, part in enumerate(parts)
+        for index, part in enumerate(parts)
     ]
     mixture = grain.MapDataset.mix(examples, [part.weight for part in parts])
     share = batch_size // processes
@@ -302,7 +312,7 @@ def batches_of_process(
 
 
 class _Runs(grain.MapDataset):
-    """A run of examples at the same place of each batch: `length` of `every`, from `first` on."""
+    """The same run of examples of each batch: `length` of `every` examples, starting at `first`."""
 
     _MUTATES_ELEMENT_SPEC = False
 
@@ -316,5 +326,5 @@ class _Runs(grain.MapDataset):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return self.slice(index)
-        batch, place = divmod(index, self._length)
-        return self._parent[batch * self._every + self._first + place]
+        batch, offset = divmod(index, self._length)
+        return self._parent[batch * self._every + self._first + offset]
