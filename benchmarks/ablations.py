@@ -1,173 +1,234 @@
-"""Trains and scores the full model and its variants, several seeds each; writes docs/ablations.md.
+"""Trains variants of a config with several seeds each and scores them on validation pairs.
 
-    python benchmarks/ablations.py --workdir=DIR --data_dir=DIR --manual_dir=DIR [--seeds=3]
-        [--steps=1500] [--crop=96] [--variants=full,no_entities]
-    python benchmarks/ablations.py --workdir=DIR --report    # the page alone, of what is finished
+    nohup python benchmarks/ablations.py --workdir=DIR --data_dir=DIR --manual_dir=DIR
+        [--config=configs/all.py] [--seeds=3] [--variants=full,no_entities,no_scenes]
+        [-- --config.optimizer.steps=1500 --config.data.crop=96] > ablations.md &
 
-One run after the other (benchmarks/ablation_config.py, benchmarks/ablation_scores.py), each in a
-process of its own, seed by seed, so that every variant has one soon. The same command resumes:
-finished runs are left alone, an interrupted one goes on. Under the workdir: `runs/<run>`,
-`logs/<run>.log`, `results/<run>.json` for a run of the name `<variant>-<seed>`. On two CPU cores a
-run of 1,500 steps takes five to six minutes. The results behind docs/ablations.md lie in
-benchmarks/ablation_results: copied to DIR/results they let --report write the page again. Runs of
-today's losses cannot be compared with them; give these another DIR.
+Trains one run after the other, seed by seed, each in a process of its own and in its own workdir,
+DIR/<variant>-<seed>, with the output in `log.txt`. Arguments after `--` go to launch.py. The same
+command resumes: it skips finished runs and continues an interrupted one.
+
+Each run is scored on pairs that it was not trained on, with the guidance of its own evaluation
+(`results.json` in its workdir): fusion metrics on the validation pairs of the real sets, the
+classifier, and steering (see benchmarks/entities.py) on rendered scenes and on real pairs with
+masks. At the end all results are printed, as JSON and as one Markdown table: means over the seeds,
+their standard deviation, and in bold what differs from `full` by more than twice the standard
+deviation.
 """
 
 import argparse
+import json
+import logging
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Mapping, Sequence
 
-from ablation_report import write_report
-from evidence import ROOT, UserError, read_json
+import numpy as np
+from evidence import (
+    CLASSIFIED,
+    RANKED,
+    ROOT,
+    SCENES,
+    SETS,
+    STEERED_SCENES,
+    UserError,
+    add_data_flags,
+    environment,
+    held_out,
+    markdown_table,
+    read_json,
+    steering_effect,
+    write_json,
+)
 
-from configs.variants import VARIANTS
+from egmt_jax import metrics
+from egmt_jax.entities import MOST_ENTITIES
+from egmt_jax.evaluation import scoring
+from egmt_jax.evaluation.steering import steering
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.weights.checkpoint import load_model
 
 FULL = "full"
-FIXED = "steps", "crop"
+VARIANTS = {
+    FULL: (),
+    "no_entities": (),
+    "no_classification": (),
+    "no_visual_interaction": (),
+    "average_attention": (),
+    "shuffled_entities": (),
+    "no_scenes": ("--config.data.mixture.entity_scenes.weight=0",),
+}
+"""Arguments of launch.py by variant; those without any are variants of configs/variants.py."""
 
-
-def name_of(variant: str, seed: int) -> str:
-    return f"{variant}-{seed}"
+RESULTS = "results.json"
+CLEAR = 2.0
+"""Pooled standard deviations between seeds beyond which a difference is printed in bold."""
 
 
 def chosen_variants(listed: str | None) -> list[str]:
-    """The variants to run: those of a list, or all.
-
-    Raises:
-      UserError: an unknown one.
-    """
-    known = [FULL, *VARIANTS]
-    if not listed:
-        return known
-    variants = list(dict.fromkeys(listed.split(",")))
-    unknown = [variant for variant in variants if variant not in known]
-    if unknown:
-        raise UserError(f"--variants: no variant {unknown[0]!r}; known are {', '.join(known)}")
-    return variants
+    """The variants of a comma-separated list, or all; raises UserError for an unknown one."""
+    chosen = list(dict.fromkeys(listed.split(","))) if listed else list(VARIANTS)
+    for variant in chosen:
+        if variant not in VARIANTS:
+            known = ", ".join(VARIANTS)
+            raise UserError(f"--variants: no variant {variant!r}; known are {known}")
+    return chosen
 
 
-def check_finished(results: pathlib.Path, settings: dict[str, int]) -> None:
-    """Raises UserError if results of other settings lie in the folder: they cannot be compared."""
-    for path in sorted(results.glob("*.json")):
-        found = read_json(path)
-        for field in FIXED:
-            if found[field] != settings[field]:
-                raise UserError(
-                    f"{path}: of a run with --{field}={found[field]}, not {settings[field]}; give "
-                    "that, or another --workdir"
-                )
+def launch_arguments(variant: str, seed: int, arguments: argparse.Namespace) -> list[str]:
+    """What launch.py gets for one run, without its workdir."""
+    in_config = variant != FULL and not VARIANTS[variant]
+    return [
+        f"--config={arguments.config}{f':{variant}' if in_config else ''}",
+        f"--config.seed={seed}",
+        *_data_flags(arguments, "config.data."),
+        *VARIANTS[variant],
+        *arguments.launch,
+    ]
 
 
-def start(command: list[str], log: pathlib.Path, cache: pathlib.Path) -> str | None:
-    """Runs a command, its output appended to a log.
+def _data_flags(arguments: argparse.Namespace, prefix: str = "") -> list[str]:
+    folders = {"data_dir": arguments.data_dir, "manual_dir": arguments.manual_dir}
+    return [f"--{prefix}{k}={pathlib.Path(v).absolute()}" for k, v in folders.items() if v]
+
+
+def score_run(workdir: pathlib.Path, data_dir: str | None, manual_dir: str | None) -> dict:
+    """Scores the newest checkpoint of a run.
 
     Returns:
-      None, or where it failed the last line it wrote.
+      `metrics`: set -> metric -> mean over its validation pairs; `classifier`: see
+      `egmt_jax.metrics.classification`; `steering`: see `evidence.steering_effect`.
     """
-    environment = {"JAX_COMPILATION_CACHE_DIR": str(cache.absolute())} | os.environ
+    model, names, config = load_model(workdir)
+    fuser = Fuser(model, names, config.text_features)
+    pictures, masked = {}, []
+    for name in SETS:
+        pairs = held_out(name, "validation", data_dir, manual_dir)
+        rows, _ = scoring.score(fuser, pairs, config.evaluation.guidance)
+        pictures[name] = {metric: metrics.summary(rows)[metric] for metric in RANKED}
+        masked += [pair for pair in pairs if pair.masks]
+    _, classifier = scoring.score(fuser, held_out(*CLASSIFIED, data_dir, manual_dir), "none")
+    scenes = held_out(*SCENES, data_dir, manual_dir, STEERED_SCENES)
+    return {
+        "metrics": pictures,
+        "classifier": {k: v if np.isfinite(v) else None for k, v in (classifier or {}).items()},
+        "steering": {
+            "rendered scenes": steering_effect(steering(fuser, scenes)),
+            "real pairs": steering_effect(steering(fuser, masked, most=MOST_ENTITIES)),
+        },
+    }
+
+
+def run(command: Sequence[str], log: pathlib.Path) -> None:
+    """Runs a Python script of the clone; raises UserError with its last line if it fails."""
     with log.open("ab") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
+        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=file, stderr=file)
         try:
             status = process.wait()
         except BaseException:
-            process.terminate()  # training saves before it ends
+            process.terminate()  # training saves a checkpoint first
             process.wait()
             raise
-    if status == 0:
-        return None
-    lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
-    last = next((line for line in reversed(lines) if line.strip()), "no output")
-    return f"exit status {status}: {last.strip()}"
+    if status:
+        lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "no output")
+        raise UserError(f"exit status {status}: {last.strip()} ({log})")
 
 
-def run_one(variant: str, seed: int, arguments: argparse.Namespace) -> str | None:
-    """Trains and scores one run and writes the page anew; returns what went wrong, if anything."""
-    folder, name = arguments.workdir.absolute(), name_of(variant, seed)
-    log, workdir = folder / "logs" / f"{name}.log", folder / "runs" / name
-    log.parent.mkdir(parents=True, exist_ok=True)
-    data = {"data_dir": arguments.data_dir, "manual_dir": arguments.manual_dir}
-    data = {field: str(pathlib.Path(path).absolute()) for field, path in data.items() if path}
-    config = "benchmarks/ablation_config.py" + ("" if variant == FULL else f":{variant}")
-    train = [
-        *(sys.executable, "launch.py", f"--config={config}", f"--workdir={workdir}"),
-        f"--config.seed={seed}",
-        f"--config.optimizer.steps={arguments.steps}",
-        f"--config.data.crop={arguments.crop}",
-        *(f"--config.data.{field}={path}" for field, path in data.items()),
-    ]
-    score = [
-        *(sys.executable, "benchmarks/ablation_scores.py", f"--workdir={workdir}"),
-        f"--out={folder / 'results' / f'{name}.json'}",
-        *(f"--{field}={path}" for field, path in data.items()),
-    ]
-    report = [
-        *(sys.executable, "benchmarks/ablations.py", f"--workdir={folder}", "--report"),
-        f"--page={arguments.page.absolute()}",
-    ]
-    for command in (train, score):
-        failure = start(command, log, folder / "compiled")
-        if failure:
-            return f"{failure} ({log})"
-    failure = start(report, log, folder / "compiled")
-    if failure:
-        print(f"{name}: the page could not be written, {failure} ({log})", flush=True)
-    return None
+def run_all(arguments: argparse.Namespace) -> dict[str, list[dict]]:
+    """Trains and scores every run that is not finished; returns the results by variant.
 
+    A run that fails is reported, and the others go on.
 
-def run_all(arguments: argparse.Namespace) -> list[str]:
-    """Every run that is not finished, with a line for each; returns the names of those that
-    failed."""
-    results = arguments.workdir / "results"
-    check_finished(results, {field: getattr(arguments, field) for field in FIXED})
+    Raises:
+      UserError: a finished run was made with other arguments.
+    """
+    folder = arguments.workdir.absolute()
     variants = chosen_variants(arguments.variants)
     runs = [(variant, seed) for seed in range(arguments.seeds) for variant in variants]
-    left = [run for run in runs if not (results / f"{name_of(*run)}.json").exists()]
-    print(f"{len(runs)} runs, {len(runs) - len(left)} finished before", flush=True)
-    begin, failed = time.monotonic(), []
-    for number, (variant, seed) in enumerate(left, 1):
-        name, started = name_of(variant, seed), time.monotonic()
-        if any(before.rpartition("-")[0] == variant for before in failed):
-            continue  # for the reason told with its first seed
-        failure = run_one(variant, seed, arguments)
-        now = time.monotonic()
-        if failure:
-            failed.append(name)
-            print(f"[{number}/{len(left)}] {name}: not finished, {failure}", flush=True)
-            continue
-        remaining = (now - begin) / number * (len(left) - number) / 60
-        print(
-            f"[{number}/{len(left)}] {name}: {now - started:.0f} s, {remaining:.0f} min left",
-            flush=True,
-        )
-    return failed
+    results: dict[str, list[dict]] = {variant: [] for variant in variants}
+    for number, (variant, seed) in enumerate(runs, 1):
+        workdir = folder / f"{variant}-{seed}"
+        launch = launch_arguments(variant, seed, arguments)
+        path = workdir / RESULTS
+        if not path.exists():
+            workdir.mkdir(parents=True, exist_ok=True)
+            own = ["benchmarks/ablations.py", f"--score={workdir}", f"--workdir={folder}"]
+            try:
+                run(["launch.py", *launch, f"--workdir={workdir}"], workdir / "log.txt")
+                run([*own, *_data_flags(arguments), "--", *launch], workdir / "log.txt")
+            except UserError as error:
+                print(f"[{number}/{len(runs)}] {workdir.name}: {error}", file=sys.stderr)
+                continue
+        found = read_json(path)
+        if found["launch"] != launch:
+            raise UserError(f"{path}: from a run with {' '.join(found['launch'])}; use another DIR")
+        results[variant].append(found)
+        print(f"[{number}/{len(runs)}] {workdir.name}: finished", file=sys.stderr, flush=True)
+    return {variant: found for variant, found in results.items() if found}
+
+
+def columns(result: Mapping) -> dict[str, float]:
+    """The numbers of one run that the table shows; metrics are means over the sets."""
+    sets, steered = result["metrics"].values(), result["steering"]
+    shown = {metric: float(np.mean([means[metric] for means in sets])) for metric in RANKED}
+    gain = result["classifier"].get("gain")
+    shown["classifier gain"] = np.nan if gain is None else gain
+    for name, effect in steered.items():
+        shown[f"steering, {name}"] = effect["change"] if effect else np.nan
+    return shown
+
+
+def report(results: Mapping[str, Sequence[Mapping]]) -> str:
+    """One Markdown table: a row per variant."""
+    values = {k: [columns(result) for result in found] for k, found in results.items()}
+    header = list(next(iter(values.values()))[0])
+    rows = []
+    for variant, found in values.items():
+        cells = []
+        for column in header:
+            own = np.array([each[column] for each in found])
+            full = np.array([each[column] for each in values.get(FULL, found)])
+            spread = [x.std(ddof=1) for x in (own, full) if len(x) > 1]
+            cell = f"{own.mean():.3f}" + (f" ± {own.std(ddof=1):.3f}" if len(own) > 1 else "")
+            clear = len(spread) == 2 and abs(own.mean() - full.mean()) > CLEAR * np.sqrt(
+                np.mean(np.square(spread))
+            )
+            cells.append(f"**{cell}**" if clear else cell)
+        rows.append([variant, str(len(found)), *cells])
+    return markdown_table(["variant", "seeds", *header], rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of all runs")
-    parser.add_argument("--data_dir", help="prepared data sets; TFDS's default if not given")
-    parser.add_argument("--manual_dir", help="files of the real sets, see configs/all.py")
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--crop", type=int, default=96, help="side in pixels")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
-    parser.add_argument("--variants", help="comma between them; all by default")
-    parser.add_argument("--report", action="store_true", help="only write the page")
-    parser.add_argument("--page", type=pathlib.Path, default=ROOT / "docs" / "ablations.md")
+    parser.add_argument("--config", default="configs/all.py")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0")
+    parser.add_argument("--variants", help=f"comma-separated; default: {','.join(VARIANTS)}")
+    parser.add_argument("--score", type=pathlib.Path, help="only score the run in this workdir")
+    parser.add_argument("launch", nargs="*", help="arguments of launch.py, after --")
+    add_data_flags(parser)
     arguments = parser.parse_args()
+    logging.getLogger("absl").setLevel("WARNING")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(arguments.workdir.absolute() / "cache"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ablations.py: stopped; run again to resume"))
     try:
-        if arguments.report:
-            write_report(arguments.workdir / "results", arguments.page)
+        if arguments.score:
+            scores = score_run(arguments.score, arguments.data_dir, arguments.manual_dir)
+            scores |= {"launch": arguments.launch, "environment": environment()}
+            write_json(arguments.score / RESULTS, scores)
             return
-        failed = run_all(arguments)
+        results = run_all(arguments)
     except UserError as error:
         sys.exit(f"ablations.py: {error}")
-    if failed:
-        sys.exit(f"ablations.py: not finished: {', '.join(failed)}")
+    if not results:
+        sys.exit("ablations.py: no run is finished")
+    print(json.dumps(results, indent=1), report(results), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,37 +1,57 @@
-"""What the scripts of evidence share: held-out pairs, intervals, tables, pages of docs."""
+"""Shared by the scripts that measure quality: held-out pairs, intervals, tables, JSON."""
 
 import json
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import jax
 import numpy as np
+from scipy import stats
 from tqdm import tqdm
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # for `configs` and `tfds_builders`
+sys.path.insert(0, str(ROOT))  # `configs` and `tfds_builders` run from the clone
 
+import tfds_builders  # noqa: E402, F401  (registers the data sets with TFDS)
 from egmt_jax.data import datasets, pipeline  # noqa: E402
 from egmt_jax.errors import UserError  # noqa: E402
 from egmt_jax.io.images import write_atomically  # noqa: E402
+from egmt_jax.io.pairs import Pair  # noqa: E402
+
+SETS = ("roadscene", "tno", "msrs")
+"""Sets of real pairs with a split `validation`."""
+
+CLASSIFIED = ("msrs", "classification_validation")
+SCENES = ("entity_scenes/default", "test")
+STEERED_SCENES = 200
+
+RANKED = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
+"""The nine metrics of the paper; higher is better for all of them."""
 
 RESAMPLES = 2000
-BEGIN, END = "<!-- by hand: begin -->", "<!-- by hand: end -->"
+
+
+def add_data_flags(parser) -> None:
+    """Adds --data_dir and --manual_dir, as `held_out` takes them."""
+    parser.add_argument("--data_dir", help="prepared data sets; default: TFDS's own folder")
+    parser.add_argument("--manual_dir", help="files of the real sets, see configs/all.py")
 
 
 def held_out(
     name: str,
     split: str,
-    data_dir: str | None,
-    manual_dir: str | None,
+    data_dir: str | None = None,
+    manual_dir: str | None = None,
     most: int | None = None,
-) -> list[pipeline.Pair]:
-    """Pairs of a split of a prepared data set in order of id, the first `most` of them.
+) -> list[Pair]:
+    """The first `most` pairs of a split of a prepared data set, in order of id.
 
     Raises:
-      UserError: the set or its split is not there.
+      UserError: the set or its split does not exist.
     """
     data_set = datasets.prepare(name, data_dir, manual_dir)
     records = datasets.source(data_set, split, images=False)
@@ -41,30 +61,60 @@ def held_out(
     return [pipeline.to_pair(source[row]) for row in rows]
 
 
-def bootstrap(
-    values: np.ndarray,
-    statistic: Callable[[np.ndarray], float] | None = None,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """95 % interval of a statistic over resampled rows.
+def mean_interval(
+    values: Sequence[float], groups: Sequence[str] | None = None
+) -> tuple[float, float, float]:
+    """Mean of values and its 95 % bootstrap interval (percentile method, 2,000 resamples).
 
     Args:
-      values: float [N] or [N, ...], one row per image; the rows are resampled together.
-      statistic: of resampled rows; their mean by default.
-      seed: of the resampling.
+      values: one per case.
+      groups: one per case; cases of one group, such as the entities of one pair, are resampled
+        together. Default: every case is independent.
     """
     values = np.asarray(values, np.float64)
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    if statistic is None:
-        found = values[picks].mean(axis=1)
-    else:
-        found = np.asarray([statistic(values[pick]) for pick in picks])
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    _, index = np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)
+    sums, counts = np.bincount(index, values), np.bincount(index).astype(float)
+    mean = float(values.mean())
+    if len(sums) == 1:
+        return mean, mean, mean
+    interval = stats.bootstrap(
+        (sums, counts),
+        lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
+        paired=True,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return mean, float(interval.low), float(interval.high)
 
 
-def read_json(path: pathlib.Path) -> dict:
+def steering_effect(rows: Sequence[Mapping]) -> dict[str, float]:
+    """Mean change of contrast in grey levels and relative to the contrast, and the share of cases
+    in which it rises (no change counts as half), with 95 % intervals over pairs."""
+    if not rows:
+        return {}
+    changes = np.array([255.0 * (row["named"] - row["not_named"]) for row in rows])
+    pairs = [row["id"] for row in rows]
+    change, *change_interval = mean_interval(changes, pairs)
+    rises, *rises_interval = mean_interval((np.sign(changes) + 1.0) / 2.0, pairs)
+    return {
+        "pairs": len(set(pairs)),
+        "count": len(rows),
+        "change": change,
+        "change_interval": change_interval,
+        "relative": change / float(np.mean([255.0 * row["not_named"] for row in rows])),
+        "rises": rises,
+        "rises_interval": rises_interval,
+    }
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first column is left-aligned and the others right-aligned."""
+    lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def read_json(path: pathlib.Path) -> Any:
     """Raises UserError where the file is missing or not JSON."""
     try:
         return json.loads(path.read_text())
@@ -74,43 +124,15 @@ def read_json(path: pathlib.Path) -> dict:
         )
 
 
-def write_json(path: pathlib.Path, content: dict) -> None:
-    """Atomically; nan, which JSON does not know, is refused."""
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes JSON atomically; raises ValueError for nan, which JSON does not define."""
     write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: the first column to the left, the others to the right."""
-    lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def write_page(path: pathlib.Path, text: str) -> None:
-    """Writes a page of docs; what stands between its two marks by hand is kept.
-
-    Args:
-      path: of the page.
-      text: with BEGIN and END in it where the part by hand belongs.
-    """
-    kept = "\n"
-    if path.exists():
-        before = path.read_text()
-        if before.count(BEGIN) == before.count(END) == 1:
-            kept = before.split(BEGIN)[1].split(END)[0]
-        else:
-            raise UserError(f"{path}: lacks the line {BEGIN} or {END}; put them back or delete it")
-    start, rest = text.split(BEGIN)
-    end = rest.split(END)[1]
-    write_atomically(path, f"{start}{BEGIN}{kept}{END}{end}".encode())
-
-
 def environment() -> dict[str, str | int | None]:
-    """What a result was made with; `commit` is None outside a git tree."""
-    import jax
-
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
-    )
+    """Commit (None outside a git tree), JAX version, device and cores of a measurement."""
+    command = ["git", "describe", "--always", "--dirty"]
+    git = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return {
         "commit": git.stdout.strip() or None,
         "jax": jax.__version__,
