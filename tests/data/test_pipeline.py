@@ -1,4 +1,4 @@
-"""Examples and batches: bounds, labels that follow the crop, one order for one seed."""
+"""Examples and batches: ranges, labels that follow the crop, one order per seed."""
 
 import numpy as np
 import pytest
@@ -11,189 +11,185 @@ from egmt_jax.testing import made_up_pair
 VOCABULARY = load_vocabulary()
 
 
-def record(number, height=60, width=80, entities=("person", "car"), masks=False):
+def record(number=0, height=60, width=80, entities=("person", "car"), present=None, masks=None):
+    """A record; `masks` maps names to bool [H, W]."""
     visible, infrared = made_up_pair(height, width, number)
-    example = {
+    masks = masks or {}
+    return {
         "id": f"{number:03d}".encode(),
         "visible": visible,
         "infrared": infrared,
-        "entities": [entity.encode() for entity in entities],
+        "entities": [name.encode() for name in entities],
+        "present": [name.encode() for name in present or ()],
+        "has_present": present is not None,
+        "mask_entities": [name.encode() for name in masks],
+        "masks": [np.uint8(255) * mask[..., None] for mask in masks.values()],
+        "mask_kind": b"exact" if masks else b"none",
     }
-    if masks:  # the first on the left half, the second on the right
-        example["masks"] = [np.zeros((height, width, 1), np.uint8) for _ in entities]
-        example["masks"][0][:, : width // 2] = 255
-        example["masks"][1][:, width // 2 :] = 255
-    return example
 
 
-def transform(**arguments):
-    return pipeline.CropAndAugment(
-        **(dict(size=32, whole=0.5, jitter=0.1, vocabulary=VOCABULARY) | arguments)
-    )
+def halves(height=60, width=80):
+    left = np.broadcast_to(np.arange(width) < width // 2, (height, width))
+    return {"person": left, "car": ~left}
 
 
-def batches_of(source, transform, *arguments):
-    return pipeline.training_batches([pipeline.Part(source, transform)], *arguments)
+def example_of(record, seed=0, **arguments):
+    arguments = dict(size=32, full_frame_probability=1.0, jitter=0.1) | arguments
+    transform = pipeline.CropAndAugment(vocabulary=VOCABULARY, **arguments)
+    return transform.random_map(record, np.random.default_rng(seed))
 
 
-def ids(*names):
-    return [VOCABULARY.id_of(name) for name in names]
+def names(multi_hot):
+    return {VOCABULARY.names[k] for k in np.flatnonzero(multi_hot)}
+
+
+def ids(*entities):
+    return [VOCABULARY.id_of(name) for name in entities]
 
 
 @pytest.mark.parametrize("size", [(60, 80), (20, 90), (33, 32)])
-def test_an_example_has_the_shapes_and_bounds_of_the_contract(size):
-    example = transform().random_map(record(0, *size), np.random.default_rng(0))
+def test_an_example_has_the_documented_shapes_and_ranges(size):
+    example = example_of(record(0, *size))
     for name in ("visible", "infrared"):
         assert example[name].shape == (32, 32, 1)
         assert example[name].dtype == np.float32
         assert 0.0 <= example[name].min() <= example[name].max() <= 1.0
     assert example["entity_ids"].dtype == np.int32
-    assert example["entity_ids"].tolist() == [*ids("person", "car"), -1, -1, -1, -1, -1, -1]
-    assert example["labels"].shape == (len(VOCABULARY),)
-    assert np.flatnonzero(example["labels"]).tolist() == sorted(ids("person", "car"))
+    assert example["entity_ids"].tolist() == [*ids("person", "car"), *[-1] * 6]
+    assert names(example["labels"]) == names(example["guide"]) == {"person", "car"}
     assert not example["masked"]
     assert not example["masks"].any()
 
 
-def test_a_record_without_masks_is_a_pair_whose_masks_are_not_known():
-    unknown = record(0) | {"masks": []}
-    assert pipeline.to_pair(unknown).masks is None
-    assert not transform().random_map(unknown, np.random.default_rng(0))["masked"]
-    assert transform().random_map(record(0, masks=True), np.random.default_rng(0))["masked"]
+def test_labels_are_present_and_guides_are_entities():
+    example = example_of(record(present=("person", "car", "tree")))
+    assert example["labelled"]
+    assert names(example["labels"]) == {"person", "car", "tree"}
+    assert names(example["guide"]) == {"person", "car"}
 
 
-def test_labels_of_a_pair_hold_for_the_whole_of_it_but_not_for_a_small_crop():
-    whole = transform(whole=1.0).random_map(record(0), np.random.default_rng(0))
-    crop = transform(whole=0.0).random_map(record(0), np.random.default_rng(0))
-    assert whole["labelled"]
-    assert not crop["labelled"]
-
-
-def test_the_largest_square_of_a_wide_pair_is_labelled_and_a_crop_of_that_share_is_not():
-    wide = record(0, 90, 160)  # 16:9: the largest square shows 56 % of it
-    rng = np.random.default_rng(0)
-    assert transform(whole=1.0).random_map(wide, rng)["labelled"]
-    assert not transform(whole=0.0, size=90).random_map(wide, rng)["labelled"]
-    assert not transform(whole=1.0).random_map(record(0, 90, 160, ()), rng)["labelled"]
-
-
-def test_of_many_entities_the_first_eight_and_their_masks_are_kept():
-    many = record(0, entities=VOCABULARY.names[:10], masks=True)
-    pair = pipeline.to_pair(many)
-    assert pair.entities == VOCABULARY.names[:8]
-    assert pair.masks.shape == (8, 60, 80)
-    example = transform(whole=1.0).random_map(many, np.random.default_rng(0))
-    assert set(np.flatnonzero(example["labels"])) <= set(range(8))
-    labels = pipeline.check_entities([many], VOCABULARY)
-    assert np.flatnonzero(labels[0]).tolist() == list(range(8))
-
-
-def test_captions_of_both_images_are_one_text_whose_feature_is_given_where_asked_for():
-    captioned = record(0) | {"caption_visible": b"A car.", "caption_infrared": b"A warm car."}
-    half = record(0) | {"caption_visible": b"A car.", "caption_infrared": b""}
-    assert pipeline.to_pair(captioned).caption == "A car. A warm car."
-    assert pipeline.to_pair(half).caption == "A car."
-    assert pipeline.to_pair(record(0)).caption == ""
-    assert "sentence" not in transform().random_map(captioned, np.random.default_rng(0))
-    feature, nothing = np.ones(3, np.float32), np.zeros(3, np.float32)
-    asking = transform(sentences={"A car. A warm car.": feature, "": nothing})
-    for given, expected in ((captioned, feature), (record(0), nothing)):
-        example = asking.random_map(given, np.random.default_rng(0))
-        np.testing.assert_array_equal(example["sentence"], expected)
-
-
-def test_a_pair_without_entities_is_unlabelled():
-    example = transform(whole=1.0).random_map(record(0, entities=()), np.random.default_rng(0))
+def test_without_a_present_list_entities_are_the_labels_and_without_entities_nothing_is_known():
+    assert names(example_of(record())["labels"]) == {"person", "car"}
+    example = example_of(record(entities=()))
     assert not example["labelled"]
     assert not example["labels"].any()
+    assert example_of(record(entities=(), present=()))["labelled"]
+
+
+@pytest.mark.parametrize("present", [None, ("person", "car")])
+def test_a_small_crop_without_masks_is_unlabelled_and_unguided(present):
+    example = example_of(record(present=present), full_frame_probability=0.0)
+    assert not example["labelled"]
+    assert not example["guide"].any()
+    assert (example["entity_ids"] == -1).all()
+
+
+def test_the_largest_square_of_a_wide_pair_is_labelled_but_a_crop_of_that_share_is_not():
+    wide = record(0, 90, 160)  # 16:9: the largest square shows 56 %
+    assert example_of(wide)["labelled"]
+    assert not example_of(wide, full_frame_probability=0.0, size=90)["labelled"]
 
 
 def test_masks_decide_which_entities_are_in_a_crop():
-    rng = np.random.default_rng(0)
-    seen = set()
-    for _ in range(40):
-        example = transform(whole=0.0).random_map(record(0, masks=True), rng)
-        assert example["labelled"]
+    pair, seen = record(masks=halves()), set()
+    for seed in range(40):
+        example = example_of(pair, seed, full_frame_probability=0.0)
         assert example["masked"]
         shares = example["masks"][..., :2].mean(axis=(0, 1))
-        present = [k for k in range(2) if shares[k] >= pipeline.PRESENT_SHARE]
-        seen.add(tuple(present))
-        assert set(np.flatnonzero(example["labels"])) == {ids("person", "car")[k] for k in present}
-        # Where an entity is not, is known as well.
-        assert example["entity_ids"][:2].tolist() == ids("person", "car")
-        assert not shares[[k for k in range(2) if k not in present]].any()
-    assert seen == {(0,), (1,), (0, 1)}
+        inside = {name for name, share in zip(("person", "car"), shares, strict=True) if share}
+        assert names(example["labels"]) == names(example["guide"]) == inside
+        assert example["labelled"] == (-1 not in example["entity_ids"][:2])
+        seen.add(frozenset(inside))
+    assert seen == {frozenset(x) for x in (["person"], ["car"], ["person", "car"])}
 
 
-def test_a_sliver_of_an_entity_is_neither_here_nor_elsewhere():
-    pair = record(0, 32, 32, masks=True)
-    pair["masks"][1][:] = 0
-    pair["masks"][1][5, 7] = 255
-    example = transform(whole=1.0).random_map(pair, np.random.default_rng(0))
-    assert example["entity_ids"][:2].tolist() == [*ids("person"), -1]
-    assert not example["masks"][..., 1].any()
-    assert set(np.flatnonzero(example["labels"])) == set(ids("person"))
+def test_a_sliver_counts_neither_as_present_nor_as_absent():
+    masks = halves(40, 40) | {"car": np.zeros((40, 40), bool)}
+    masks["car"][20, 20] = True  # 1 of 900 pixels of a crop that shows it
+    for seed in range(20):
+        example = example_of(
+            record(0, 40, 40, masks=masks), seed, size=30, full_frame_probability=0
+        )
+        assert example["entity_ids"].tolist()[:2] == [*ids("person"), -1]
+        assert not example["masks"][..., 1].any()
+        assert "car" not in names(example["guide"])
+        assert not example["labelled"]
 
 
-def test_an_entity_that_was_looked_for_in_vain_is_in_the_pair_but_nowhere():
-    pair = record(0, masks=True)
-    pair["masks"][1][:] = 0
-    whole = transform(whole=1.0).random_map(pair, np.random.default_rng(0))
-    crop = transform(whole=0.0).random_map(pair, np.random.default_rng(0))
-    for example in (whole, crop):
-        assert example["entity_ids"][1] == -1
-        assert example["labels"][ids("car")] == 1.0
-    assert (whole["labelled"], crop["labelled"]) == (True, False)
+def test_an_entity_that_was_not_found_has_no_place():
+    masks = halves() | {"car": np.zeros((60, 80), bool)}
+    full = example_of(record(masks=masks))
+    crop = example_of(record(masks=masks), full_frame_probability=0.0)
+    assert ids("car")[0] not in [*full["entity_ids"], *crop["entity_ids"]]
+    assert "car" in names(full["labels"])
+    assert (full["labelled"], crop["labelled"]) == (True, False)
 
 
-def test_image_and_mask_are_flipped_together():
-    pair = record(0, 32, 32, masks=True)
+def test_entities_come_first_in_the_slots_and_eight_masks_are_kept():
+    everything = VOCABULARY.names[:10]
+    masks = {name: np.zeros((60, 80), bool) for name in everything}
+    for k, name in enumerate(everything):
+        masks[name][:, 8 * k : 8 * k + 8] = True
+    example = example_of(record(entities=everything[9:], present=everything, masks=masks))
+    assert example["entity_ids"].tolist()[0] == 9
+    assert len({*example["entity_ids"].tolist()} - {-1}) <= 8
+    assert pipeline.to_pair(record(entities=everything)).entities == everything[:8]
+
+
+def test_image_and_masks_are_flipped_together():
+    pair = record(0, 32, 32, masks=halves(32, 32))
     pair["visible"][:, :16], pair["visible"][:, 16:] = 0, 255
     for seed in range(8):
-        example = transform(jitter=0.0).random_map(pair, np.random.default_rng(seed))
-        bright = example["visible"][..., 0] > 0.5
-        np.testing.assert_array_equal(bright, example["masks"][..., 1] > 0.5)
+        example = example_of(pair, seed, jitter=0.0)
+        np.testing.assert_array_equal(example["visible"][..., 0] > 0.5, example["masks"][..., 1])
 
 
-def first_batches(workers=0, count=4, seed=3, batch_size=4):
+def batches(records, batch_size=4, seed=3, jitter=0.0, **arguments):
+    transform = pipeline.CropAndAugment(32, 0.5, jitter, VOCABULARY)
+    return iter(
+        pipeline.training_batches(
+            [pipeline.Part(records, transform)], batch_size, seed, **arguments
+        )
+    )
+
+
+def test_a_seed_determines_the_batches():
     source = [record(k) for k in range(10)]
-    batches = iter(batches_of(source, transform(), batch_size, seed, workers))
-    return [next(batches) for _ in range(count)]
-
-
-def test_one_seed_gives_one_order_and_another_another():
-    one, two, other = first_batches(), first_batches(), first_batches(seed=4)
-    for a, b in zip(one, two, strict=True):
+    one, two, other = (batches(source, seed=seed, jitter=0.1) for seed in (3, 3, 4))
+    differs = False
+    for _ in range(4):
+        a, b, c = next(one), next(two), next(other)
         for name in a:
             np.testing.assert_array_equal(a[name], b[name])
-    assert any((a["visible"] != b["visible"]).any() for a, b in zip(one, other, strict=True))
+        differs |= bool((a["visible"] != c["visible"]).any())
+    assert differs
 
 
-def test_every_pair_is_seen_once_in_each_pass():
+def test_each_pass_contains_every_pair_once_and_start_skips_batches():
     source = [record(k, 32, 32) for k in range(8)]
     for k in range(8):
         source[k]["visible"][:], source[k]["infrared"][:] = 10 * k, 0
-    batches = iter(batches_of(source, transform(jitter=0.0), 4, 0))
-    for _ in range(3):
-        levels = np.concatenate([next(batches)["visible"].mean(axis=(1, 2, 3)) for _ in range(2)])
-        assert sorted(np.rint(levels * 255 / 10).astype(int)) == list(range(8))
+    iterator, levels = batches(source), []
+    for _ in range(6):
+        mean = next(iterator)["visible"].mean(axis=(1, 2, 3))
+        levels.append(np.rint(mean * 255 / 10).astype(int).tolist())
+    assert all(
+        sorted(a + b) == list(range(8)) for a, b in zip(levels[::2], levels[1::2], strict=True)
+    )
+    resumed = next(batches(source, start=3))["visible"].mean(axis=(1, 2, 3))
+    assert np.rint(resumed * 255 / 10).astype(int).tolist() == levels[3]
 
 
-def test_entities_are_read_and_checked_before_training():
-    labels = pipeline.check_entities([record(0), record(1, entities=())], VOCABULARY)
-    assert labels.shape == (2, len(VOCABULARY))
-    assert labels.sum(axis=1).tolist() == [2.0, 0.0]
-    with pytest.raises(UserError, match=r"pair 007: entity 'zebra' is not in the vocabulary"):
-        pipeline.check_entities([record(0), record(7, entities=("zebra",))], VOCABULARY)
-
-
-def test_all_records_with_unknown_entities_are_listed_up_to_twenty():
-    records = [record(number, 20, 20, entities=("zebra",)) for number in range(23)]
+def test_labels_are_read_and_checked_before_training():
+    present = record(1, entities=("person",), present=("person", "tree"))
+    labels = pipeline.read_labels([record(), present, record(2, entities=())], VOCABULARY)
+    assert [names(row) for row in labels] == [{"person", "car"}, {"person", "tree"}, set()]
+    records = [record(k, 20, 20, entities=("zebra",)) for k in range(23)]
     with pytest.raises(UserError) as error:
-        pipeline.check_entities(records, VOCABULARY)
+        pipeline.read_labels(records, VOCABULARY)
     lines = str(error.value).splitlines()
-    assert [line[:9] for line in lines[:-1]] == [f"pair {number:03d}:"[:9] for number in range(20)]
-    assert lines[-1] == "and 3 more"
+    assert lines[7].startswith("pair 007: entity 'zebra' is not in the vocabulary")
+    assert (len(lines), lines[-1]) == (21, "and 3 more")
 
 
 def test_images_of_two_sizes_are_refused_by_name():
