@@ -189,7 +189,7 @@ def check_all(
 ) -> list[str]:
     """Problems that `check` finds in any of the pairs, with a progress bar."""
     with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        checked = tqdm(pool.map(check, pairs), "Checking pairs", len(pairs), "pair", leave=False)
+        checked = tqdm(pool.map(check, pairs), "Checking pairs", len(pairs), leave=False)
         return [problem for problems in checked for problem in problems]
 
 

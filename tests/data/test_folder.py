@@ -1,4 +1,4 @@
-"""Own pairs in folders: what a record holds, how pairs are split, everything wrong at once."""
+"""Own pairs in folders: records, splits, and errors that list every problem."""
 
 import json
 import struct
@@ -28,53 +28,56 @@ def annotate(root, *lines):
     (root / "annotations.jsonl").write_text("\n".join(texts), encoding="utf-8")
 
 
-def test_a_record_holds_the_files_as_a_tfds_record_would(tmp_path):
+def test_a_record_has_the_form_of_a_tfds_record(tmp_path):
     visible, infrared = add_pair(tmp_path, "a")
     annotate(
         tmp_path,
         {"id": "a", "caption_visible": "A man beside two cars.", "caption_infrared": "A man."},
     )
-    source = datasets.source(open_folder(tmp_path), "train")
-    pair = pipeline.to_pair(source[0])
+    records = datasets.records(open_folder(tmp_path), "train")
+    pair = pipeline.to_pair(records[0])
     np.testing.assert_array_equal(pair.visible, visible)
     np.testing.assert_array_equal(pair.infrared, infrared)
     assert pair.id == "a"
     assert set(pair.entities) == {"person", "car"}
-    assert pair.masks is None
-    assert source[0]["caption_visible"] == b"A man beside two cars."
-    assert "visible" not in datasets.source(open_folder(tmp_path), "train", images=False)[0]
+    assert (pair.masks, pair.present) == (None, None)
+    assert records[0]["caption_visible"] == b"A man beside two cars."
+    assert "visible" not in datasets.records(open_folder(tmp_path), "train", images=False)[0]
 
 
-def test_listed_entities_go_before_captions_and_become_canonical(tmp_path):
+def test_listed_entities_override_captions_and_become_canonical(tmp_path):
     for name in "abc":
         add_pair(tmp_path, name)
     caption = {"caption_visible": "A tree.", "caption_infrared": "A tree."}
     annotate(tmp_path, {"id": "a", "entities": ["People", "cars", "man"], **caption}, "", "")
     folder = open_folder(tmp_path)
-    assert folder.source("train")[0]["entities"] == [b"person", b"car"]
-    assert folder.source("train")[1]["entities"] == []
+    assert folder.records("train")[0]["entities"] == [b"person", b"car"]
+    assert folder.records("train")[1]["entities"] == []
 
 
-def test_regions_of_a_line_become_masks_of_its_entities(tmp_path):
+def test_present_and_regions_of_a_line_become_labels_and_masks(tmp_path):
     add_pair(tmp_path, "a")
-    regions = {"road": [[0, 400, 1000, 400, 1000, 800, 0, 800]], "People": [[100, 100, 200, 300]]}
-    annotate(tmp_path, {"id": "a", "entities": ["man", "road"], "regions": regions})
-    pair = pipeline.to_pair(open_folder(tmp_path).source("train")[0])
-    assert pair.entities == ("person", "road")
-    assert pair.masks.shape == (2, 24, 30)
-    assert pair.masks[0][5, 4]
-    assert pair.masks[1][20, 15]
-    assert not (pair.masks[0] & pair.masks[1]).any()
-    both = {"man": [[0, 0, 100, 100]], "woman": [[500, 0, 600, 100]]}
-    annotate(tmp_path, {"id": "a", "entities": ["man", "woman", "car"], "regions": both})
-    pair = pipeline.to_pair(open_folder(tmp_path).source("train")[0])
+    regions = {
+        "road": [[0, 400, 1000, 400, 1000, 800, 0, 800]],
+        "People": [[100, 100, 200, 300]],
+        "man": [[500, 0, 600, 100]],
+        "car": [],
+    }
+    line = {"id": "a", "entities": ["man", "car"], "present": ["cars", "road", "trees"]}
+    annotate(tmp_path, line | {"regions": regions})
+    pair = pipeline.to_pair(open_folder(tmp_path).records("train")[0])
     assert pair.entities == ("person", "car")
-    assert pair.masks[0][1, [1, 16]].all()
-    assert not pair.masks[1].any()  # looked for in vain
+    assert pair.present == ("person", "car", "road", "tree")
+    assert set(pair.masks) == {"road", "person", "car"}
+    assert pair.masks["person"][[5, 1], [4, 16]].all()
+    assert pair.masks["road"][20, 15]
+    assert not (pair.masks["person"] & pair.masks["road"]).any()
+    assert not pair.masks["car"].any()  # searched for, not found
+    assert not pair.masks_exact
 
 
 @pytest.mark.parametrize(
-    ("regions", "told"),
+    ("regions", "message"),
     [
         ({"person": [[1, 2, 3]]}, "regions of person: an outline is x0, y0, x1, y1"),
         ({"person": [[1, 2, 3, float("nan")]]}, "regions of person: an outline is"),
@@ -85,22 +88,22 @@ def test_regions_of_a_line_become_masks_of_its_entities(tmp_path):
         ({"person": "left"}, "regions of person: not a list of outlines"),
         ([[1, 2, 3, 4]], "regions: needs an object"),
         ({"car": [[1, 2, 3, 4]]}, "regions of car: not among the entities"),
-        ({"unicorn": [[1, 2, 3, 4]]}, "regions of unicorn: not among the entities"),
+        ({"unicorn": [[1, 2, 3, 4]]}, "entities outside the vocabulary: 'unicorn'"),
     ],
 )
-def test_wrong_regions_are_told_with_their_line(tmp_path, regions, told):
+def test_wrong_regions_are_reported_with_their_line(tmp_path, regions, message):
     add_pair(tmp_path, "a")
     annotate(tmp_path, {"id": "a", "entities": ["person"], "regions": regions})
     with pytest.raises(UserError, match=r"annotations\.jsonl line 1: ") as error:
         open_folder(tmp_path)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_grey_and_palette_files_become_rgb_and_one_channel(tmp_path):
     visible, _ = add_pair(tmp_path, "a")
     images.write_png(tmp_path / "vi" / "a.png", images.to_grey(visible))
     (tmp_path / "ir" / "a.png").write_bytes(palette_png([[255, 0, 0], [0, 0, 255]], 24, 30))
-    record = open_folder(tmp_path).source("train")[0]
+    record = open_folder(tmp_path).records("train")[0]
     assert record["visible"].shape == (24, 30, 3)
     np.testing.assert_array_equal(record["visible"][..., 0], images.to_grey(visible))
     assert record["infrared"].shape == (24, 30, 1)
@@ -127,31 +130,31 @@ def palette_png(colours, height, width):
     )
 
 
-def ids(source):
-    return [source[row]["id"].decode() for row in range(len(source))]
+def ids(records):
+    return [records[row]["id"].decode() for row in range(len(records))]
 
 
 def test_the_last_tenths_are_held_out_and_small_folders_hold_out_nothing(tmp_path):
     for number in range(9):
         add_pair(tmp_path, f"{number:02d}", 17, 17)
     folder = open_folder(tmp_path)
-    assert len(datasets.source(folder, "train")) == 9
+    assert len(datasets.records(folder, "train")) == 9
     with pytest.raises(UserError, match=r"no pairs in split 'test'; it has train \(9\): set"):
-        datasets.source(folder, "test")
+        datasets.records(folder, "test")
     for number in range(9, 25):
         add_pair(tmp_path, f"{number:02d}", 17, 17)
     folder = open_folder(tmp_path)
     names = [f"{number:02d}" for number in range(25)]
-    assert ids(datasets.source(folder, "train")) == names[:21]
-    assert ids(datasets.source(folder, "validation")) == names[21:23]
-    assert ids(datasets.source(folder, "test")) == names[23:]
-    assert ids(datasets.source(folder, "all")) == names
-    assert ids(datasets.source(folder, "validation+test")) == names[21:]
+    assert ids(datasets.records(folder, "train")) == names[:21]
+    assert ids(datasets.records(folder, "validation")) == names[21:23]
+    assert ids(datasets.records(folder, "test")) == names[23:]
+    assert ids(datasets.records(folder, "all")) == names
+    assert ids(datasets.records(folder, "validation+test")) == names[21:]
     with pytest.raises(UserError, match="no pairs in split 'train\\+tset'"):
-        datasets.source(folder, "train+tset")
+        datasets.records(folder, "train+tset")
 
 
-def test_everything_wrong_is_listed_at_once(tmp_path):
+def test_all_problems_are_listed_at_once(tmp_path):
     for name in ("good", "lonely", "torn", "deep", "uneven"):
         add_pair(tmp_path, name)
     add_pair(tmp_path, "tiny", 16, 30)
@@ -176,9 +179,9 @@ def test_everything_wrong_is_listed_at_once(tmp_path):
     with pytest.raises(UserError) as error:
         open_folder(tmp_path)
     message = str(error.value)
-    assert message.startswith(f"{tmp_path}: restore, mend or remove these, then run again")
+    assert message.startswith(f"{tmp_path}: correct or remove these and run again")
     for part in (
-        "ir/ lacks lonely",
+        "ir lacks lonely",
         "torn.png: not a readable image (empty, truncated",
         "deep.png: uint16 pixels; convert it to 8 bits per channel first",
         "uneven: visible is 30x24, infrared 30x20",
@@ -192,7 +195,7 @@ def test_everything_wrong_is_listed_at_once(tmp_path):
         "annotations.jsonl line 8: caption_visible must be text",
         "annotations.jsonl line 9: not a JSON object",
         "annotations.jsonl line 10: 9 entities, at most 8",
-        "tiny: 30x16 pixels; at least 17x17 are needed",
+        "tiny: 30x16 pixels; at least 17x17 needed",
     ):
         assert part in message, part
     assert len(message.splitlines()) == 15
@@ -212,7 +215,7 @@ def test_a_long_list_is_cut(tmp_path):
         open_folder(tmp_path)
 
 
-def test_a_folder_without_pairs_says_what_to_put_there(tmp_path):
+def test_a_folder_without_pairs_is_refused_with_the_expected_layout(tmp_path):
     with pytest.raises(UserError, match=r"needs folders vi/ \(visible\) and ir/ \(infrared\)"):
         open_folder(tmp_path / "nowhere")
     for name in ("vi", "ir"):

@@ -1,20 +1,21 @@
-"""Mixtures: shares of each set, labels counted as they are drawn, entries checked."""
+"""Mixtures: weights of the sets, label statistics, checks of entries."""
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+import tfds_builders  # noqa: F401  (registers the data sets)
 from configs import base
 from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
-from egmt_jax.training.loop import positive_weights
 
 VOCABULARY = load_vocabulary()
 ROOT = pathlib.Path(__file__).parents[2]
@@ -57,17 +58,27 @@ def folder_of(root, count, prefix="p", level=None):
 def records(count, level):
     image = np.full((24, 30, 3), level, np.uint8)
     return [
-        {"id": b"%d" % k, "visible": image, "infrared": image[..., :1], "entities": [b"person"]}
+        {
+            "id": b"%d" % k,
+            "visible": image,
+            "infrared": image[..., :1],
+            "entities": [b"person"],
+            "present": [],
+            "has_present": False,
+            "mask_entities": [],
+            "masks": [],
+            "mask_kind": b"none",
+        }
         for k in range(count)
     ]
 
 
 def parts():
-    def part(count, level, weight, detail):
-        transform = pipeline.CropAndAugment(16, 0.5, 0.0, VOCABULARY, detail)
-        return pipeline.Part(records(count, level), transform, weight)
-
-    return [part(3, 50, 1.0, 1.0), part(40, 100, 3.0, 0.0), part(7, 200, 4.0, 0.5)]
+    transform = pipeline.CropAndAugment(16, 0.5, 0.0, VOCABULARY)
+    return [
+        pipeline.Part(records(count, level), transform, weight)
+        for count, level, weight in [(3, 50, 1.0), (40, 100, 3.0), (7, 200, 4.0)]
+    ]
 
 
 def first(batches, count):
@@ -75,13 +86,10 @@ def first(batches, count):
     return [next(iterator) for _ in range(count)]
 
 
-def test_each_set_gives_its_share_of_every_batch_with_its_own_detail():
+def test_each_batch_contains_every_set_by_weight():
     for batch in first(pipeline.training_batches(parts(), 16, 0), 4):
         levels = np.rint(255 * batch["visible"].mean(axis=(1, 2, 3))).astype(int)
         assert [np.sum(levels == level) for level in (50, 100, 200)] == [2, 6, 8]
-        expected = {50: 1.0, 100: 0.0, 200: 0.5}
-        assert batch["detail"].tolist() == [expected[level] for level in levels]
-        assert batch["detail"].dtype == np.float32
 
 
 def test_a_mixture_of_one_is_that_set():
@@ -91,15 +99,15 @@ def test_a_mixture_of_one_is_that_set():
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_shares_of_processes_together_are_the_batches_of_one(processes):
+def test_shares_of_processes_concatenate_to_the_batches_of_one_process(processes):
     data = [
         pipeline.Part(
-            [dict(r, visible=v, infrared=i) for r, (v, i) in zip(part.source, pairs, strict=True)],
+            [dict(r, visible=v, infrared=i) for r, (v, i) in zip(part.records, pairs, strict=True)],
             part.transform,
             part.weight,
         )
         for part in parts()
-        for pairs in [[made_up_pair(24, 30, k) for k in range(len(part.source))]]
+        for pairs in [[made_up_pair(24, 30, k) for k in range(len(part.records))]]
     ]
     whole = first(pipeline.training_batches(data, 8, 5), 3)
     shares = [
@@ -114,7 +122,7 @@ def test_shares_of_processes_together_are_the_batches_of_one(processes):
         pipeline.training_batches(data, 8, 5, share=(0, 3))
 
 
-def test_worker_processes_change_no_batch(tmp_path):
+def test_worker_processes_do_not_change_batches(tmp_path):
     folder_of(tmp_path / "pairs", 5)
     script = tmp_path / "digests.py"
     script.write_text(DIGESTS)
@@ -144,37 +152,42 @@ def data(tmp_path):
     return data
 
 
-def test_labels_are_counted_as_they_are_drawn(data):
+def test_labels_shares_and_descriptions_follow_the_mixture(data):
     data.mixture = {
         "own": {"name": "folder", "weight": 3.0},
-        "scenes": {"name": "entity_scenes/tiny", "weight": 1.0, "whole": 1.0, "detail": 0.0},
+        "scenes": {"name": "entity_scenes/tiny", "weight": 1.0, "full_frame_probability": 1.0},
         "absent": {"name": "m3fd", "weight": 0.0},
     }
     mixture = mixtures.open_mixture(data)
-    assert [(part.weight, part.whole, part.detail) for part in mixture] == [
-        (3.0, data.whole, 1.0),
-        (1.0, 1.0, 0.0),
+    assert [(part.weight, part.full_frame_probability) for part in mixture] == [
+        (3.0, data.full_frame_probability),
+        (1.0, 1.0),
     ]
     labels, shares = mixtures.read_labels(mixture, "train", VOCABULARY)
     assert labels[:4].sum(axis=1).tolist() == [1.0, 2.0, 0.0, 0.0]
     assert shares.mean() == pytest.approx(1.0)
     assert shares[:4].sum() / shares.sum() == pytest.approx(0.75)
     built = mixtures.training_parts(mixture, data, VOCABULARY)
-    assert [part.transform.detail for part in built] == [1.0, 0.0]
-    assert [part.weight for part in built] == [3.0, 1.0]
+    assert [part.transform.full_frame_probability for part in built] == [
+        data.full_frame_probability,
+        1.0,
+    ]
+    first_set, second_set = mixtures.describe(mixture, "train")
+    assert re.fullmatch(r"folder own [0-9a-f]{12}, 4 pairs in train, weight 3", first_set)
+    assert re.match(r"entity_scenes/tiny/\d+\.\d+\.\d+", second_set)
 
 
-def test_weights_of_labels_follow_the_shares_of_the_mixture():
-    labels = np.zeros((4, 2), np.float32)
-    labels[:, 0] = 1.0
-    labels[0, 1] = 1.0
-    np.testing.assert_allclose(positive_weights(labels, np.ones(4)), [1.0, np.sqrt(3.0)])
-    # Drawn as often as the other three together: as many negatives as positives.
-    shares = np.array([2.0, 2 / 3, 2 / 3, 2 / 3])
-    np.testing.assert_allclose(positive_weights(labels, shares), [1.0, 1.0])
+def test_the_description_changes_with_any_file_of_a_folder(data):
+    data.name = "folder"
+    before = mixtures.describe(mixtures.open_mixture(data), "train")
+    visible, _ = made_up_pair(24, 30, 99)
+    images.write_png(pathlib.Path(data.root, "vi", "p3.png"), visible)
+    changed = mixtures.describe(mixtures.open_mixture(data), "train")
+    pathlib.Path(data.root, "annotations.jsonl").write_text('{"id": "p0", "entities": ["car"]}')
+    assert len({*before, *changed, *mixtures.describe(mixtures.open_mixture(data), "train")}) == 3
 
 
-def test_samples_come_from_the_sets_that_hold_pairs_out(data):
+def test_samples_come_from_the_sets_with_the_split(data):
     data.mixture = {
         "own": {"name": "folder", "weight": 1.0},
         "scenes": {"name": "entity_scenes/tiny", "weight": 1.0},
@@ -188,29 +201,31 @@ def test_samples_come_from_the_sets_that_hold_pairs_out(data):
 
 def test_wrong_entries_are_all_named(data):
     data.mixture = {
-        "a": {"name": "folder", "weight": -1.0, "detail": 2.0},
+        "a": {"name": "folder", "weight": -1.0, "full_frame_probability": 2.0},
         "b": {"weight": float("nan")},
         "c": {"name": "folder", "weight": 1.0, "shuffle": True},
     }
     with pytest.raises(UserError) as error:
         mixtures.open_mixture(data)
     for part in (
-        "data.mixture.a.weight=-1.0 must be 0 or more",
-        "data.mixture.a.detail=2.0 must be 0 to 1",
+        "data.mixture.a.weight=-1.0 must be at least 0",
+        "data.mixture.a.full_frame_probability=2.0 must be between 0 and 1",
         "data.mixture.b.name is missing",
-        "data.mixture.b.weight=nan must be 0 or more",
-        "data.mixture.c.shuffle: known are name, weight, whole, detail",
+        "data.mixture.b.weight=nan must be at least 0",
+        "data.mixture.c.shuffle: unknown; known fields are name, weight, full_frame_probability",
     ):
         assert part in str(error.value)
     data.mixture = {}
-    data.name, data.whole = "folder", 7.0
-    with pytest.raises(UserError, match=r"^data\.whole=7\.0 must be 0 to 1$"):
+    data.name, data.full_frame_probability = "folder", 7.0
+    with pytest.raises(
+        UserError, match=r"^data\.full_frame_probability=7\.0 must be between 0 and 1$"
+    ):
         mixtures.open_mixture(data)
 
 
-def test_a_mixture_of_nothing_is_refused(data):
+def test_a_mixture_without_weight_is_refused(data):
     data.mixture = {"own": {"name": "folder", "weight": 0.0}}
-    with pytest.raises(UserError, match="every weight is 0"):
+    with pytest.raises(UserError, match="all weights are 0"):
         mixtures.open_mixture(data)
 
 
