@@ -1,4 +1,4 @@
-"""The scripts are no package: they find each other in their own folder."""
+"""The scripts are not a package: they import each other from their own folder."""
 
 import pathlib
 import sys

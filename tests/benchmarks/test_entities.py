@@ -1,80 +1,91 @@
+import types
+
 import numpy as np
 import pytest
-from entities import (
-    classifier_section,
-    effect,
-    group,
-    point,
-    pointing_section,
-    steering_section,
-    summarise,
-)
+from entities import point, pointing_summary, score_classifier, to_markdown
+from evidence import UserError, steering_effect
 
-from egmt_jax.data.pipeline import Pair
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.fuser import Fuser
+from egmt_jax.io.pairs import Pair
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 
 def scenes(count=3):
-    """The left tenth is a car, the rest sky."""
+    """The left tenth is a car, the rest is sky; a person is absent, a dog has no mask."""
     found = []
     for k in range(count):
-        visible, infrared = made_up_pair(40, 60, seed=k)
-        masks = np.zeros((2, 40, 60), np.uint8)
-        masks[0, :, :6], masks[1, :, 6:] = 255, 255
-        found.append(Pair(str(k), visible, infrared, ("car", "sky"), masks))
+        car, sky = np.zeros((2, 40, 60), np.uint8)
+        car[:, :6], sky[:, 6:] = 255, 255
+        masks = {"car": car, "sky": sky, "person": np.zeros_like(car)}
+        found.append(Pair(str(k), *made_up_pair(40, 60, seed=k), ("car", "dog"), None, masks))
     return found
 
 
-def test_what_points_into_the_mask_is_found_and_the_area_is_chance():
-    class AlwaysLeft:
-        def __call__(self, visible, infrared, entities):
-            return self
+class AlwaysLeft:
+    """Attends to the left border."""
 
-        def attention(self, entity):
-            return np.linspace(1.0, 0.0, 60, dtype=np.float32) * np.ones((40, 1), np.float32)
+    def __call__(self, visible, infrared, guidance):
+        return self
 
+    def attention(self, entity):
+        return np.linspace(1.0, 0.0, 60, dtype=np.float32) * np.ones((40, 1), np.float32)
+
+
+def test_pointing_is_found_in_the_mask_and_its_area_is_chance():
     rows = point(AlwaysLeft(), scenes())
-    car, sky = (
-        summarise([row for row in rows if row["entity"] == name]) for name in ("car", "sky")
-    )
-    assert (car["found"], car["count"], car["middle"]) == (1.0, 3, 0.0)
+    summary = pointing_summary(rows)
+    car, sky = summary["car"], summary["sky"]
+    assert (car["count"], car["found"][0], car["centre"]) == (3, 1.0, 0.0)
+    assert (sky["found"][0], sky["centre"]) == (0.0, 1.0)
     assert car["chance"] == pytest.approx(0.1)
-    assert (sky["found"], sky["middle"]) == (0.0, 1.0)
-    table = pointing_section({"real pairs": group(rows + rows)})
-    assert "### Real pairs" in table
-    assert "| sky | 6 | 0.000 [0.000, 0.000] | 0.900 | 1.000 |" in table
-    assert "| sky |" not in pointing_section({"few": group(rows)})
-    both = summarise(rows)
-    assert both["low"] <= both["found"] == 0.5 <= both["high"]
+    assert summary["all"]["count"] == 6
+    assert summary["all but the large"] == car
+    mean, low, high = summary["all"]["found"]
+    assert low <= mean == 0.5 <= high
 
 
-def test_steering_tells_the_change_in_grey_levels_and_how_often_it_rises():
-    cases = [("a", 0.3, 0.2), ("a", 0.2, 0.2), ("b", 0.1, 0.2), ("c", 0.4, 0.2)]
-    found = effect([{"id": i, "named": n, "not_named": o} for i, n, o in cases])
-    assert (found["pairs"], found["count"]) == (3, 4)
-    assert found["change"] == pytest.approx(255.0 * 0.05)
-    assert (found["relative"], found["rises"]) == (pytest.approx(0.25), 0.625)
-    low, high = found["rises_interval"]
-    assert 0.0 <= low < 0.625 < high <= 1.0
-    alone = effect([{"id": "a", "named": n, "not_named": 0.2} for n in (0.1, 0.2, 0.3, 0.5)])
-    assert alone["change_interval"] == [alone["change"]] * 2  # things of one pair are no sample
-    line = steering_section({"real pairs": found}).splitlines()[-1]
-    assert line.startswith("| real pairs | 3 | 4 | 12.7 [")
-    assert " | 25.0 % | 62.5 [" in line
+def test_classifier_is_scored_on_everything_present_in_entities_that_are_rare_enough():
+    names = "person", "car", "tree"
+
+    def classify(visible, infrared, guidance):
+        values = (0.9, visible.mean() / 255, 0.5)
+        return types.SimpleNamespace(probabilities=dict(zip(names, values, strict=True)))
+
+    classify.names = names
+    grey = np.zeros((17, 17, 1), np.uint8)
+    pairs = [
+        Pair(f"{k}", grey + np.uint8(k), grey, (), ("person", "car")[: 1 + (k >= 10)])
+        for k in range(15)
+    ]
+    pairs.append(Pair("unseen", grey, grey, ("car",), None))  # nobody looked
+    scores = score_classifier(classify, pairs)
+    assert scores["pairs"] == 15
+    assert scores["entities"] == {
+        "car": {"positives": 5, "prevalence": pytest.approx(1 / 3), "AP": 1.0, "gain": 1.0}
+    }
+    with pytest.raises(UserError, match="no pair lists what is present"):
+        score_classifier(classify, pairs[-1:])
 
 
-def test_the_table_of_the_classifier_gives_gain_over_chance():
-    entity = {"AP": 0.6, "prevalence": 0.2, "positives": 24}
-    text = classifier_section({"pairs": 120, "entities": {"bus": entity}})
-    assert "| bus | 24 | 0.200 | 0.600 | 0.500 |" in text
+def test_page_has_a_row_per_entity_with_enough_cases():
+    entity = {"AP": 0.6, "prevalence": 0.2, "positives": 24, "gain": 0.5}
+    rows = point(AlwaysLeft(), scenes(6))
+    rows += [row for row in rows if row["entity"] == "sky"][:1]
+    rows += [rows[0] | {"entity": "dog"}]
+    steered = steering_effect([{"id": k, "named": 0.3, "not_named": 0.2} for k in "ab"])
+    classifier = {"pairs": 120, "entities": {"bus": entity}}
+    page = to_markdown(classifier, {"x": pointing_summary(rows)}, {"x": steered}, "A run")
+    assert "| bus | 24 | 0.200 | 0.600 | 0.500 |" in page
+    assert "| mean |  | 0.200 | 0.600 | 0.500 |" in page
+    assert "### X" in page
+    assert "| sky | 7 | 0.000 [0.000, 0.000] | 0.900 | 1.000 |" in page
+    assert "| dog |" not in page
+    assert "| x | 2 | 2 | 25.5 [25.5, 25.5] | 50.0 % | 100.0 [100.0, 100.0] % |" in page
 
 
-@pytest.mark.slow
-def test_a_model_points_for_every_entity_and_one_without_attention_for_none():
+@pytest.mark.parametrize(("level", "count"), [("attention", 2), ("none", 0)])
+def test_a_model_points_for_every_entity_unless_it_has_no_attention(level, count):
     names = load_vocabulary().names
-    features = text_features(len(names))
-    assert len(point(Fuser(tiny_model(features), names), scenes())) == 6
-    blind = Fuser(tiny_model(features, entity_level="none"), names)
-    assert point(blind, scenes()) == []
+    model = tiny_model(text_features(len(names)), entity_level=level)
+    assert len(point(Fuser(model, names), scenes(1))) == count
