@@ -204,8 +204,8 @@ def test_resuming_with_another_model_or_other_data_is_refused(config, tmp_path):
         ({"start_from": "released"}, "has start_from='', this config 'released'"),
         (
             {"data.train_split": "train[:9]"},
-            r"\(was entity_scenes/tiny/1\.0\.0, \d+ pairs in train, weight 1; "
-            r"is entity_scenes/tiny/1\.0\.0, 9 pairs in train\[:9\], weight 1\)",
+            r"\(was entity_scenes/tiny/2\.0\.0, \d+ pairs in train, weight 1; "
+            r"is entity_scenes/tiny/2\.0\.0, 9 pairs in train\[:9\], weight 1\)",
         ),
         ({"data.mixture": {"one": one | {"weight": 2.0}}}, r"\(was .*weight 1; is .*weight 2\)"),
         (

@@ -1,4 +1,4 @@
-"""entity_scenes: registered visible/infrared pairs rendered from a list of entities."""
+"""entity_scenes: registered visible/infrared pairs, rendered with a mask for every thing."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -16,13 +16,11 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(eq=False)
 class EntityScenesConfig(tfds.core.BuilderConfig):
-    """Size, counts and seed of one rendering.
-
-    TFDS keeps prepared data by `name`: give another name with other values.
+    """Size, counts and seed of one rendering; TFDS keeps prepared data by `name`.
 
     Attributes:
-      width: pixels, 32 at least.
-      height: pixels, 32 at least.
+      width: pixels, at least 32.
+      height: pixels, at least 32.
       train: scenes in the split of that name.
       validation: scenes in the split of that name.
       test: scenes in the split of that name.
@@ -38,25 +36,24 @@ class EntityScenesConfig(tfds.core.BuilderConfig):
 
     def __post_init__(self):
         if min(self.width, self.height) < MIN_SIDE:
-            raise ValueError(f"width, height: {MIN_SIDE} at least, not {self.width}x{self.height}")
+            raise ValueError(f"width, height: at least {MIN_SIDE}, not {self.width}x{self.height}")
         if min(self.train, self.validation, self.test, self.seed) < 0:
-            raise ValueError("train, validation, test, seed: 0 at least")
+            raise ValueError("train, validation, test, seed: at least 0")
 
 
 class EntityScenes(ArrayRecordBuilder):
-    """Made-up street, park and field scenes by day, at dusk and at night; nothing is downloaded."""
+    """Rendered street, country and park scenes by day, at dusk and at night."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {  # noqa: RUF012
+        "1.0.0": "First release.",
+        "2.0.0": "`present`, `mask_entities`: every thing in view, with its mask; new scenes.",
+    }
     BUILDER_CONFIGS = [  # noqa: RUF012
         EntityScenesConfig(name="default", description="2,600 scenes of 320x256 pixels."),
         EntityScenesConfig(
             name="demo", description="1,080 scenes of 160x128 pixels, for a run of a few minutes.",
             width=160, height=128, train=800, validation=80, test=200,
-        ),
-        EntityScenesConfig(
-            name="vga", description="1,300 scenes of 640x480 pixels.",
-            width=640, height=480, train=1000, validation=100, test=200,
         ),
         EntityScenesConfig(
             name="tiny", description="28 scenes of 64x48 pixels, for tests.",
@@ -65,38 +62,26 @@ class EntityScenes(ArrayRecordBuilder):
     ]  # fmt: skip
 
     def _info(self) -> tfds.core.DatasetInfo:
-        mask = tfds.features.Image(
-            shape=(None, None, 1),
-            encoding_format="png",
-            doc="255 where the entity is seen, else 0.",
-        )
+        def image(channels: int, doc: str):
+            shape = (None, None, channels)
+            return tfds.features.Image(shape=shape, encoding_format="png", doc=doc)
+
+        text, sequence = tfds.features.Text, tfds.features.Sequence
+        features = {
+            "id": text(doc="Split and number, such as train-00017."),
+            "visible": image(3, "Visible image, RGB."),
+            "infrared": image(1, "Thermal image of the same view."),
+            "caption_visible": text(doc="A sentence about the visible image."),
+            "caption_infrared": text(doc="A sentence about the infrared image."),
+            "entities": sequence(text(), doc="2 to 8 names that the captions name, salient first."),
+            "present": sequence(text(), doc="All things in view, `entities` first."),
+            "has_present": tfds.features.Scalar(np.bool_, doc="Whether `present` is known: True."),
+            "masks": sequence(image(1, "255 where seen, else 0."), doc="They do not overlap."),
+            "mask_entities": sequence(text(), doc="Names that the masks belong to: `present`."),
+            "mask_kind": text(doc="How masks were made: exact."),
+        }
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(doc="Split and number, such as train-00017."),
-                    "visible": tfds.features.Image(
-                        shape=(None, None, 3), encoding_format="png", doc="Visible image, RGB."
-                    ),
-                    "infrared": tfds.features.Image(
-                        shape=(None, None, 1),
-                        encoding_format="png",
-                        doc="Thermal image of the same view.",
-                    ),
-                    "caption_visible": tfds.features.Text(
-                        doc="A sentence about the visible image."
-                    ),
-                    "caption_infrared": tfds.features.Text(
-                        doc="A sentence about the infrared image."
-                    ),
-                    "entities": tfds.features.Sequence(
-                        tfds.features.Text(), doc="2 to 8 names, most salient first."
-                    ),
-                    "masks": tfds.features.Sequence(
-                        mask,
-                        doc="One mask per entity, in the order of `entities`; they do not overlap.",
-                    ),
-                }
-            ),
+            features=tfds.features.FeaturesDict(features),
             supervised_keys=None,
             homepage="https://arxiv.org/abs/2601.01870",
         )
@@ -116,15 +101,9 @@ class EntityScenes(ArrayRecordBuilder):
 
 
 def make_example(config: EntityScenesConfig, split: str, index: int) -> dict[str, Any]:
-    """Scene `index` of a split as TFDS features: a function of size, seed, split and index only.
+    """Features of scene `index` of a split: a function of size, seed, split and index only.
 
-    Args:
-      config: size and seed.
-      split: "train", "validation" or "test".
-      index: 0 or more.
-
-    Returns:
-      The features; images as PNG bytes, which TFDS takes without TensorFlow.
+    Images are PNG bytes, which TFDS takes without TensorFlow.
     """
     rng = np.random.default_rng([config.seed, _SPLITS.index(split), index])
     scene = render_scene(rng, config.width, config.height)
@@ -135,5 +114,9 @@ def make_example(config: EntityScenesConfig, split: str, index: int) -> dict[str
         "caption_visible": scene.caption_visible,
         "caption_infrared": scene.caption_infrared,
         "entities": list(scene.entities),
+        "present": list(scene.present),
+        "has_present": True,
         "masks": [encode_png(mask.astype(np.uint8) * np.uint8(255)) for mask in scene.masks],
+        "mask_entities": list(scene.present),
+        "mask_kind": "exact",
     }
