@@ -1,4 +1,4 @@
-"""`egmt annotate`: captions two folders of pairs and finds the entities in the captions."""
+"""`egmt annotate`: captions the pairs of two folders and lists their entities."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         metavar="OUT.jsonl",
-        help="one line a pair; a run that was interrupted goes on where it stopped",
+        help="one line per pair; an interrupted run continues where it stopped",
     )
     parser.add_argument(
         "--captioner",
@@ -30,27 +30,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Flan-T5, hub id or local path (default: %(default)s)",
     )
     parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="pairs at a time (default: 8)"
+        "--batch-size", type=int, default=8, metavar="N", help="pairs per batch (default: 8)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Annotates; pairs that cannot be read are listed at the end.
+    """Annotates; pairs that cannot be read are reported at the end.
 
     Raises:
       UserError: the folders, the models or the file of an earlier run are wrong.
     """
-    from egmt_jax.entities import captioner, detector
     from egmt_jax.entities.annotate import annotate_folders
+    from egmt_jax.entities.torch_models import load_captioner, load_detector
 
     failed = annotate_folders(
         arguments.visible,
         arguments.infrared,
         arguments.out,
-        lambda: (
-            captioner.load_captioner(arguments.captioner),
-            detector.load_detector(arguments.detector),
-        ),
+        lambda: (load_captioner(arguments.captioner), load_detector(arguments.detector)),
         models={"captioner": arguments.captioner, "detector": arguments.detector},
         batch_size=arguments.batch_size,
     )

@@ -1,4 +1,4 @@
-"""`egmt extract`: adds entities to a file of captions, with no model."""
+"""`egmt extract`: adds entities to a file of captions, without a model."""
 
 import argparse
 
@@ -9,14 +9,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--captions",
         required=True,
         metavar="IN.jsonl",
-        help="one JSON object a line with id, caption_visible and caption_infrared",
+        help="one JSON object per line with id, caption_visible and caption_infrared",
     )
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         metavar="OUT.jsonl",
-        help="the same lines with `entities`, most salient first; entities they had are replaced",
+        help="the same lines with `entities`, most salient first; replaces entities of the input",
     )
 
 
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Extracts and writes.
 
     Raises:
-      UserError: the input is wrong, every wrong line named, or the output cannot be written.
+      UserError: lines of the input are wrong (all are listed), or the output cannot be written.
     """
     from tqdm import tqdm
 

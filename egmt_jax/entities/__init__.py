@@ -1,25 +1,19 @@
 """From captions to entities: an extractor, a vocabulary, text features.
 
-Importing needs numpy and the standard library only; encoders load when they are used.
+Importing needs numpy and the standard library only; text encoders are loaded when they are used.
 """
 
 from egmt_jax.entities.annotations import read_captions
 from egmt_jax.entities.extraction import extract
-from egmt_jax.entities.features import (
-    TextFeatures,
-    build_table,
-    embed,
-    embed_sentences,
-    load_text_features,
-)
-from egmt_jax.entities.vocabulary import Vocabulary, load_vocabulary
+from egmt_jax.entities.features import TextFeatures, build_table, embed, load_text_features
+from egmt_jax.entities.vocabulary import MOST_ENTITIES, Vocabulary, load_vocabulary
 
 __all__ = [
+    "MOST_ENTITIES",
     "TextFeatures",
     "Vocabulary",
     "build_table",
     "embed",
-    "embed_sentences",
     "extract",
     "load_text_features",
     "load_vocabulary",

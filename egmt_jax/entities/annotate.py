@@ -1,4 +1,4 @@
-"""Annotates folders of pairs: captions, then entities, one JSON line a pair, resumable."""
+"""Annotates folders of pairs with captions and entities, one JSON line per pair, resumable."""
 
 import json
 import os
@@ -8,111 +8,113 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from egmt_jax.entities.annotations import FIELDS, read_captions, to_lines
-from egmt_jax.entities.detector import merge_entities
+from egmt_jax.entities.answers import merge_entities, parse_answer
 from egmt_jax.errors import UserError
-from egmt_jax.io.images import list_images, match_stems, read_image, summarise, to_rgb
+from egmt_jax.io.images import check_writable, read_image, summarise, to_rgb
+from egmt_jax.io.pairs import find_pairs, raise_problems
+
+QUESTION = "Question: list every kind of object visible in this image. Answer:"
+
+Captioner = Callable[[Sequence[np.ndarray], str | None], list[str]]
+Detector = Callable[[Sequence[str]], list[str]]
 
 
 def annotate_folders(
     visible: str | os.PathLike,
     infrared: str | os.PathLike,
     out: str | os.PathLike,
-    load_models: Callable[[], tuple[Callable, Callable]],
+    load_models: Callable[[], tuple[Captioner, Detector]],
     *,
     models: Mapping[str, str],
     batch_size: int = 8,
 ) -> dict[str, str]:
-    """Writes `id`, two captions and entities of every pair of two folders.
+    """Appends a line for each pair of two folders that `out` does not have yet.
 
-    Lines are appended batch by batch, so that an interrupted run goes on where it stopped: pairs
-    that the file has are skipped, and a last line cut short by a crash is dropped. A line holds
-    `id` (file name without extension), `caption_visible`, `caption_infrared`, `entities` (of the
-    vocabulary), `outside_vocabulary` (the detector's other words) and what `models` holds.
+    Lines are written batch by batch, so an interrupted run continues where it stopped; a last line
+    cut short by a crash is dropped. A line holds `id` (file name without extension),
+    `caption_visible`, `caption_infrared`, `entities` (most salient first) and `present` (everything
+    the captioner lists in either image, after the entities), both of the vocabulary,
+    `outside_vocabulary` (the detector's other phrases) and the entries of `models`.
 
     Args:
       visible: folder of visible images.
       infrared: folder of infrared images of the same names.
-      out: the .jsonl file to write or to go on with.
-      load_models: gives the captioner, images -> captions, and the detector, captions -> answers;
-        called only if there is work to do.
-      models: names of the models, written to each line and compared with those of the lines there.
-      batch_size: pairs at a time.
+      out: the .jsonl file to write or to continue.
+      load_models: returns the captioner, see `load_captioner`, and the detector, captions ->
+        answers; called only if there is work to do.
+      models: names of the models; a file of other models is not continued.
+      batch_size: pairs per batch.
 
     Returns:
       The pairs that could not be annotated: id -> reason.
 
     Raises:
-      UserError: the folders do not match, or `out` is damaged, was made with other models, or has
-        ids that the folders lack.
+      UserError: the folders do not match, or `out` is damaged, was made with other models, has
+        ids that the folders lack, or cannot be written.
     """
     from tqdm import tqdm
 
     if batch_size < 1:
         raise UserError(f"batch size {batch_size}: must be 1 or more")
-    files = {"visible": list_images(visible), "infrared": list_images(infrared)}
-    stems = match_stems(files)
+    pairs, problems = find_pairs(pathlib.Path(visible), pathlib.Path(infrared))
+    raise_problems("pairs to annotate:", problems)
     out = pathlib.Path(out)
-    finished = _resume(out, stems, models)
-    todo = [stem for stem in stems if stem not in finished]
+    finished = _resume(out, [pair.id for pair in pairs], models)
+    todo = [pair for pair in pairs if pair.id not in finished]
     failed: dict[str, str] = {}
     if not todo:
         return failed
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.touch()
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
-    try:
-        captioner, detector = load_models()
-    except UserError:
-        if not out.stat().st_size:
-            out.unlink()  # nothing was written: leave no trace
-        raise
+    check_writable(out)
+    captioner, detector = load_models()
+    out.parent.mkdir(parents=True, exist_ok=True)
     with (
         out.open("ab") as file,
-        tqdm(total=len(stems), initial=len(finished), unit="pair", desc="annotate") as progress,
+        tqdm(total=len(pairs), initial=len(finished), unit="pair", desc="annotate") as progress,
     ):
         for start in range(0, len(todo), batch_size):
-            pairs: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-            for stem in todo[start : start + batch_size]:
+            images: dict[str, list[np.ndarray]] = {}
+            for pair in todo[start : start + batch_size]:
                 try:
-                    pairs[stem] = tuple(
-                        to_rgb(read_image(files[side][stem])) for side in ("visible", "infrared")
-                    )
+                    files = (pair.visible, pair.infrared)
+                    images[pair.id] = [to_rgb(read_image(path)) for path in files]
                 except UserError as error:
-                    failed[stem] = str(error)
-            if pairs:
-                records = _annotate(pairs, captioner, detector, models)
-                file.write(to_lines(records))
+                    failed[pair.id] = str(error)
+            if images:
+                file.write(to_lines(_annotate(images, captioner, detector, models)))
                 file.flush()
                 os.fsync(file.fileno())
-            progress.update(len(pairs))
+            progress.update(len(images))
     return failed
 
 
 def _annotate(
-    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    captioner: Callable[[Sequence[np.ndarray]], list[str]],
-    detector: Callable[[Sequence[str]], list[str]],
+    pairs: Mapping[str, list[np.ndarray]],
+    captioner: Captioner,
+    detector: Detector,
     models: Mapping[str, str],
 ) -> list[dict]:
     """The records of a batch: both images of each pair go through the models together."""
-    captions = captioner([image for pair in pairs.values() for image in pair])
+    images = [image for pair in pairs.values() for image in pair]
+    captions, listed = captioner(images, None), captioner(images, QUESTION)
     answers = detector(captions)
     records = []
-    for index, stem in enumerate(pairs):
+    for index, identity in enumerate(pairs):
         both = slice(2 * index, 2 * index + 2)
         entities, outside = merge_entities(answers[both], *captions[both])
-        record = dict(zip(FIELDS, (stem, *captions[both]), strict=True))
-        records.append(record | {"entities": entities, "outside_vocabulary": outside, **models})
+        present = list(dict.fromkeys([*entities, *parse_answer("\n".join(listed[both]))[0]]))
+        records.append(
+            dict(zip(FIELDS, (identity, *captions[both]), strict=True))
+            | {"entities": entities, "present": present, "outside_vocabulary": outside}
+            | models
+        )
     return records
 
 
-def _resume(out: pathlib.Path, stems: Sequence[str], models: Mapping[str, str]) -> set[str]:
-    """Ids that a file of an earlier run has, after cutting off a torn last line."""
-    if not out.exists() or not out.stat().st_size:
+def _resume(out: pathlib.Path, ids: Sequence[str], models: Mapping[str, str]) -> set[str]:
+    """The ids that a file of an earlier run has; removes an incomplete last line from it."""
+    if not out.is_file():
         return set()
-    _drop_torn_line(out)
+    _drop_incomplete_line(out)
     if not out.stat().st_size:
         return set()
     records = read_captions(out)
@@ -123,16 +125,16 @@ def _resume(out: pathlib.Path, stems: Sequence[str], models: Mapping[str, str]) 
                     f"{out}: {record['id']} was annotated with {kind} {record.get(kind)}, not "
                     f"{model}; give another --out or the same models"
                 )
-    strangers = {record["id"] for record in records}.difference(stems)
-    if strangers:
+    finished = {record["id"] for record in records}
+    if unknown := finished.difference(ids):
         raise UserError(
-            f"{out}: has {summarise(strangers)}, which the folders lack; give another --out"
+            f"{out}: has {summarise(unknown)}, which the folders lack; give another --out"
         )
-    return {record["id"] for record in records}
+    return finished
 
 
-def _drop_torn_line(out: pathlib.Path) -> None:
-    """Truncates a file after its last complete line; a last line that is whole JSON is kept."""
+def _drop_incomplete_line(out: pathlib.Path) -> None:
+    """Truncates a file after its last complete line; complete JSON only gets its line end."""
     content = out.read_bytes()
     end = content.rfind(b"\n") + 1
     if end == len(content):
@@ -140,8 +142,7 @@ def _drop_torn_line(out: pathlib.Path) -> None:
     try:
         json.loads(content[end:])
     except ValueError:
-        with out.open("r+b") as file:
-            file.truncate(end)
+        os.truncate(out, end)
     else:
         with out.open("ab") as file:
             file.write(b"\n")

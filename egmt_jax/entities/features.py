@@ -1,4 +1,4 @@
-"""Text features: the table of the vocabulary, features of other names, features of sentences."""
+"""Text features: the table of the vocabulary, and features of other names."""
 
 import dataclasses
 import functools
@@ -12,12 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from egmt_jax.entities.encoders import PROMPTS, load_encoder, unit_rows
+from egmt_jax.entities.torch_models import PROMPTS, TextEncoder, load_encoder, unit_rows
 from egmt_jax.entities.vocabulary import Vocabulary, load_vocabulary
 from egmt_jax.errors import UserError
 
-# Tables that come with the package, by the name of their encoder.
-PACKAGED = ("minilm",)
+PACKAGED = "minilm"  # the table that comes with the package
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +29,7 @@ class TextFeatures:
       model: hub id or path of the encoder's model.
       prompt: the text that was embedded, with {name} in it.
       dimension: D.
-      sha256: of what the file stores: values, names, model, prompt.
+      sha256: hash of everything else that the file stores: values, names, model, prompt.
     """
 
     features: np.ndarray
@@ -53,7 +52,7 @@ def build_table(
     Values are stored as float16. Equal inputs give an equal file.
 
     Args:
-      vocabulary: whose names are embedded, in its order, with the encoder's prompt.
+      vocabulary: its names are embedded in order, with the encoder's prompt.
       encoder: "clip" or "minilm"; needs the extra [annotate].
       path: the .npz file to write.
       model: hub id or local path; the encoder's usual model by default.
@@ -83,7 +82,7 @@ def load_text_features(name: str = "minilm") -> TextFeatures:
     """Loads a text-feature table of the packaged vocabulary.
 
     Args:
-      name: "minilm" for the table that ships (all-MiniLM-L6-v2, 384-d), or the path of an .npz
+      name: "minilm" for the packaged table (all-MiniLM-L6-v2, 384-d), or the path of an .npz
         written by `build_table`.
 
     Returns:
@@ -93,16 +92,15 @@ def load_text_features(name: str = "minilm") -> TextFeatures:
       UserError: no such table, not a table, damaged (its hash differs), or made for another
         version of the vocabulary.
     """
-    packaged = name in PACKAGED
-    if packaged:
+    if name == PACKAGED:
         encoded = importlib.resources.files(__package__).joinpath(f"{name}.npz").read_bytes()
     else:
         try:
             encoded = pathlib.Path(name).read_bytes()
         except OSError as error:
             raise UserError(
-                f"text features {name}: cannot be read ({error.strerror}); give "
-                f"{' or '.join(PACKAGED)}, or the path of a table"
+                f"text features {name}: cannot be read ({error.strerror}); give {PACKAGED}, or "
+                "the path of a table"
             ) from error
     try:
         with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
@@ -135,24 +133,27 @@ def embed(names: Sequence[str], encoder: str = "minilm") -> np.ndarray:
     """Features of entity names, in the vocabulary or not.
 
     Args:
-      names: entity names. One the vocabulary knows, under any synonym, gets its row of the table;
-        the others are embedded by the table's own model, if the extra [annotate] is installed.
+      names: entity names. Names that the vocabulary knows, under any synonym, get their row of the
+        table; others are embedded by the table's own model, if the extra [annotate] is installed.
       encoder: a table, as for `load_text_features`.
 
     Returns:
       float32 [N, D], rows of unit norm.
 
     Raises:
-      UserError: a name is empty, or unknown while the encoder cannot be loaded; the message lists
-        the nearest known names.
+      UserError: a name is empty, or it is unknown and the encoder cannot be loaded; the message
+        lists the nearest known names.
     """
     if any(not name.strip() for name in names):
         raise UserError("entity names must not be empty")
     vocabulary, table = load_vocabulary(), load_text_features(encoder)
     features = np.zeros((len(names), table.dimension), np.float32)
-    unknown = [index for index, name in enumerate(names) if name not in vocabulary]
-    for index in set(range(len(names))).difference(unknown):
-        features[index] = table.features[vocabulary.id_of(names[index])]
+    unknown = []
+    for index, name in enumerate(names):
+        if name in vocabulary:
+            features[index] = table.features[vocabulary.id_of(name)]
+        else:
+            unknown.append(index)
     if unknown:
         texts = [table.prompt.format(name=" ".join(names[index].split())) for index in unknown]
         try:
@@ -169,29 +170,8 @@ def embed(names: Sequence[str], encoder: str = "minilm") -> np.ndarray:
     return features
 
 
-def embed_sentences(
-    sentences: Sequence[str], encoder: str = "minilm", *, model: str | None = None
-) -> np.ndarray:
-    """Features of whole sentences, such as captions, for comparison with entities.
-
-    Args:
-      sentences: texts; what goes beyond the model's longest input is cut.
-      encoder: "clip" or "minilm"; needs the extra [annotate].
-      model: hub id or local path; the encoder's usual model by default.
-
-    Returns:
-      float32 [N, D], rows of unit norm, in the space of the table of that model.
-
-    Raises:
-      UserError: the encoder cannot be loaded.
-    """
-    if not sentences:
-        raise UserError("no sentences to embed")
-    return _encoder(encoder, model).encode(sentences)
-
-
 @functools.lru_cache(maxsize=1)
-def _encoder(kind: str, model: str | None):
+def _encoder(kind: str, model: str | None) -> TextEncoder:
     return load_encoder(kind, model)
 
 

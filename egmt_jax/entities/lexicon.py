@@ -13,14 +13,14 @@ _TOKEN = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|[.,;:!?()]")
 
 @dataclasses.dataclass(frozen=True)
 class Lexicon:
-    """What `lexicon.json` says, ready for matching.
+    """The content of `lexicon.json`, prepared for matching.
 
     Attributes:
-      phrases: first word -> ((remaining words, entity or None), ...), the longest first; None
-        marks a phrase that names no entity although a word in it does ("bus stop").
-      aliases: phrase -> entity for names standing alone; the phrases of sentences are among them.
+      phrases: first word -> ((remaining words, entity or None), ...), longest first; None marks a
+        phrase that names no entity although a word in it does ("bus stop").
+      aliases: phrase -> entity for names that stand alone: an option, a label, an answer.
       synonyms: entity -> its synonyms and aliases in the singular.
-      grammar: kind -> function words, see `denial.py`.
+      grammar: kind -> function words, for `denial.py`.
     """
 
     phrases: Mapping[str, tuple[tuple[tuple[str, ...], str | None], ...]]

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from egmt_jax.entities.encoders import load_encoder
 from egmt_jax.entities.features import TextFeatures, load_text_features
+from egmt_jax.entities.torch_models import load_encoder
 
 SENTENCES = "sentences.npz"
 """Name of the file in the workdir of a run."""

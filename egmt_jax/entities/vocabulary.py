@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from egmt_jax.entities.lexicon import load_lexicon, tokenise
 from egmt_jax.errors import UserError
 
+MOST_ENTITIES = 8
+"""Entities that guide a fusion at most."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
@@ -18,8 +21,8 @@ class Vocabulary:
     Attributes:
       names: K names, most frequent first.
       synonyms: name -> other words for it, in the singular.
-      counts: per name, the number of packaged pairs whose captions name it.
-      ranks: per name, its mean place in the annotated lists, 0 (first) to 1 (last).
+      counts: per name, the number of annotated pairs that show it.
+      ranks: per name, its mean position in the annotated lists, 0 (first) to 1 (last).
       version: changes whenever `names` does; feature tables carry it.
     """
 
@@ -39,7 +42,7 @@ class Vocabulary:
         """The id of a name, synonym or plural of either; case and spacing do not matter.
 
         Raises:
-          UserError: no entity is called that; the message lists the nearest known names.
+          UserError: the vocabulary lacks the name; the message lists the nearest known ones.
         """
         found = self._find(name)
         if found is None:
@@ -54,7 +57,7 @@ class Vocabulary:
         return self.names[self.id_of(name)]
 
     def nearest(self, name: str, most: int = 3) -> list[str]:
-        """The canonical names spelt most like a name, without duplicates, nearest first."""
+        """The canonical names with the most similar spelling, nearest first, no duplicates."""
         spellings = {name: name for name in self.names}
         spellings |= {word: name for name in self.names for word in self.synonyms[name]}
         close = difflib.get_close_matches(name.lower(), spellings, n=3 * most, cutoff=0.0)

@@ -1,5 +1,6 @@
-"""Text features: the table that ships, damaged and foreign tables, names outside the vocabulary."""
+"""Text features: the packaged table, damaged and foreign tables, names outside the vocabulary."""
 
+import importlib.resources
 import importlib.util
 
 import numpy as np
@@ -11,50 +12,43 @@ from egmt_jax.errors import UserError
 has_encoders = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
 
 
-def _rewrite(path, **changes):
-    """A copy of the shipped table with some of its fields changed, its hash as it was."""
-    packaged = features.__spec__.origin.replace("features.py", "minilm.npz")
-    with np.load(packaged) as file:
+def rewrite(path, **changes):
+    """A copy of the packaged table with some fields changed (None: left out), its hash kept."""
+    with (
+        importlib.resources.files("egmt_jax.entities")
+        .joinpath("minilm.npz")
+        .open("rb") as packaged,
+        np.load(packaged) as file,
+    ):
         content = dict(file) | changes
     np.savez(path, **{key: value for key, value in content.items() if value is not None})
     return str(path)
 
 
-def test_the_table_that_ships():
-    table = load_text_features()
-    assert table.features.shape == (len(load_vocabulary()), table.dimension) == (58, 384)
+def test_the_packaged_table():
+    table, vocabulary = load_text_features(), load_vocabulary()
+    assert table.features.shape == (len(vocabulary), table.dimension) == (len(vocabulary), 384)
     assert table.features.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(table.features, axis=1), 1, atol=1e-6)
-    assert table.encoder == "minilm"
-    assert table.model == "sentence-transformers/all-MiniLM-L6-v2"
-    assert len(table.sha256) == 64
-
-
-def test_features_have_meaning():
-    table = load_text_features().features
-    vocabulary = load_vocabulary()
+    assert (table.encoder, table.model) == ("minilm", "sentence-transformers/all-MiniLM-L6-v2")
 
     def cosine(one, other):
-        return table[vocabulary.id_of(one)] @ table[vocabulary.id_of(other)]
+        return table.features[vocabulary.id_of(one)] @ table.features[vocabulary.id_of(other)]
 
     assert cosine("car", "van") > cosine("car", "sky")
     assert cosine("tree", "palm tree") > cosine("tree", "traffic light")
     assert cosine("cyclist", "bicycle") > cosine("cyclist", "window")
 
 
-def test_embed_gives_rows_of_the_table_in_the_order_asked():
+def test_embed_gives_rows_of_the_table_in_the_order_of_the_names(tmp_path):
     vocabulary, table = load_vocabulary(), load_text_features()
     rows = embed(["SUVs", "sky", "car"])
     assert rows.dtype == np.float32
     expected = table.features[[vocabulary.id_of(name) for name in ("car", "sky", "car")]]
     np.testing.assert_array_equal(rows, expected)
     assert embed([]).shape == (0, table.dimension)
-
-
-def test_a_table_is_loaded_by_path(tmp_path):
-    path = _rewrite(tmp_path / "copy.npz")
-    np.testing.assert_array_equal(load_text_features(path).features, load_text_features().features)
-    assert embed(["car"], path).shape == (1, 384)
+    copy = rewrite(tmp_path / "copy.npz")
+    np.testing.assert_array_equal(embed(["SUVs", "sky", "car"], copy), expected)
 
 
 @pytest.mark.skipif(has_encoders, reason="the extra [annotate] is installed")
@@ -72,23 +66,22 @@ def test_an_empty_name_is_an_error():
         embed(["car", " "])
 
 
-def test_a_damaged_table_is_an_error(tmp_path):
+def test_a_damaged_or_missing_table_is_an_error(tmp_path):
     values = load_text_features().features.astype(np.float16)
     values[0, 0] += np.float16(0.5)
     with pytest.raises(UserError, match="damaged"):
-        load_text_features(_rewrite(tmp_path / "bent.npz", features=values))
+        load_text_features(rewrite(tmp_path / "bent.npz", features=values))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "bent.npz").read_bytes()[:1000])
     with pytest.raises(UserError, match="not a table"):
         load_text_features(str(tmp_path / "cut.npz"))
     with pytest.raises(UserError, match="not a table"):
-        load_text_features(_rewrite(tmp_path / "less.npz", prompt=None))
+        load_text_features(rewrite(tmp_path / "less.npz", prompt=None))
     with pytest.raises(UserError, match="cannot be read"):
         load_text_features("clip")
 
 
 def test_a_table_of_another_vocabulary_is_an_error(tmp_path, monkeypatch):
-    other = np.array("0")
     monkeypatch.setattr(features, "_digest", lambda content: "same")
-    path = _rewrite(tmp_path / "old.npz", vocabulary_version=other, sha256=np.array("same"))
+    other = {"vocabulary_version": np.array("0"), "sha256": np.array("same")}
     with pytest.raises(UserError, match=r"made for vocabulary 0, this is 2; build"):
-        load_text_features(path)
+        load_text_features(rewrite(tmp_path / "old.npz", **other))

@@ -73,7 +73,7 @@ def save_tiny_blip2(folder) -> str:
             "ffn_dim": 16,
             "num_hidden_layers": 1,
             "num_attention_heads": 2,
-            "max_position_embeddings": 64,
+            "max_position_embeddings": 128,
             "word_embed_proj_dim": 16,
             "pad_token_id": 0,
             "bos_token_id": 2,

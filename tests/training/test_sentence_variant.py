@@ -9,7 +9,7 @@ import pytest
 
 from configs import base
 from egmt_jax.entities import load_text_features, load_vocabulary
-from egmt_jax.entities.encoders import TextEncoder, unit_rows
+from egmt_jax.entities.torch_models import TextEncoder, unit_rows
 from egmt_jax.errors import UserError
 from egmt_jax.evaluation import splits
 from egmt_jax.evaluation.scoring import evaluator, guided
