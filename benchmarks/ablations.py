@@ -8,12 +8,10 @@ Trains one run after the other, seed by seed, each in a process of its own and i
 DIR/<variant>-<seed>, with the output in `log.txt`. Arguments after `--` go to launch.py. The same
 command resumes: it skips finished runs and continues an interrupted one.
 
-Each run is scored on pairs that it was not trained on, with the guidance of its own evaluation
-(`results.json` in its workdir): fusion metrics on the validation pairs of the real sets, the
-classifier, and steering (see benchmarks/entities.py) on rendered scenes and on real pairs with
-masks. At the end all results are printed, as JSON and as one Markdown table: means over the seeds,
-their standard deviation, and in bold what differs from `full` by more than twice the standard
-deviation.
+Each run is scored on pairs that it was not trained on, with the guidance of its own evaluation:
+fusion metrics on the validation pairs of the real sets, the classifier, and steering. At the end
+all results are printed, as JSON and as one Markdown table: means over the seeds, their standard
+deviation, and in bold what differs from `full` by more than twice that deviation.
 """
 
 import argparse
@@ -44,6 +42,7 @@ from evidence import (
     write_json,
 )
 
+from configs import variants
 from egmt_jax import metrics
 from egmt_jax.entities import MOST_ENTITIES
 from egmt_jax.evaluation import scoring
@@ -54,14 +53,10 @@ from egmt_jax.weights.checkpoint import load_model
 FULL = "full"
 VARIANTS = {
     FULL: (),
-    "no_entities": (),
-    "no_classification": (),
-    "no_visual_interaction": (),
-    "average_attention": (),
-    "shuffled_entities": (),
+    **dict.fromkeys(variants.VARIANTS, ()),
     "no_scenes": ("--config.data.mixture.entity_scenes.weight=0",),
 }
-"""Arguments of launch.py by variant; those without any are variants of configs/variants.py."""
+"""Arguments of launch.py by variant; those without any are variants of the config."""
 
 RESULTS = "results.json"
 CLEAR = 2.0
@@ -95,7 +90,7 @@ def _data_flags(arguments: argparse.Namespace, prefix: str = "") -> list[str]:
     return [f"--{prefix}{k}={pathlib.Path(v).absolute()}" for k, v in folders.items() if v]
 
 
-def score_run(workdir: pathlib.Path, data_dir: str | None, manual_dir: str | None) -> dict:
+def score_run(workdir: pathlib.Path, data_dir: str, manual_dir: str) -> dict:
     """Scores the newest checkpoint of a run.
 
     Returns:
@@ -147,9 +142,9 @@ def run_all(arguments: argparse.Namespace) -> dict[str, list[dict]]:
       UserError: a finished run was made with other arguments.
     """
     folder = arguments.workdir.absolute()
-    variants = chosen_variants(arguments.variants)
-    runs = [(variant, seed) for seed in range(arguments.seeds) for variant in variants]
-    results: dict[str, list[dict]] = {variant: [] for variant in variants}
+    chosen = chosen_variants(arguments.variants)
+    runs = [(variant, seed) for seed in range(arguments.seeds) for variant in chosen]
+    results: dict[str, list[dict]] = {variant: [] for variant in chosen}
     for number, (variant, seed) in enumerate(runs, 1):
         workdir = folder / f"{variant}-{seed}"
         launch = launch_arguments(variant, seed, arguments)

@@ -37,16 +37,12 @@ RESAMPLES = 2000
 
 def add_data_flags(parser) -> None:
     """Adds --data_dir and --manual_dir, as `held_out` takes them."""
-    parser.add_argument("--data_dir", help="prepared data sets; default: TFDS's own folder")
-    parser.add_argument("--manual_dir", help="files of the real sets, see configs/all.py")
+    parser.add_argument("--data_dir", default="", help="prepared sets; default: TFDS's folder")
+    parser.add_argument("--manual_dir", default="", help="real sets, see configs/all.py")
 
 
 def held_out(
-    name: str,
-    split: str,
-    data_dir: str | None = None,
-    manual_dir: str | None = None,
-    most: int | None = None,
+    name: str, split: str, data_dir: str = "", manual_dir: str = "", most: int | None = None
 ) -> list[Pair]:
     """The first `most` pairs of a split of a prepared data set, in order of id.
 
@@ -54,11 +50,11 @@ def held_out(
       UserError: the set or its split does not exist.
     """
     data_set = datasets.prepare(name, data_dir, manual_dir)
-    records = datasets.source(data_set, split, images=False)
+    records = datasets.records(data_set, split, images=False)
     order = sorted(range(len(records)), key=lambda row: records[row]["id"])[:most]
-    source = datasets.source(data_set, split)
+    records = datasets.records(data_set, split)
     rows = tqdm(order, f"Reading {name} {split}", unit="pair", leave=False)
-    return [pipeline.to_pair(source[row]) for row in rows]
+    return [pipeline.to_pair(records[row]) for row in rows]
 
 
 def mean_interval(

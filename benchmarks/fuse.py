@@ -1,17 +1,15 @@
-"""Speed and memory of fusing, beside the bare network, a PyTorch network and a plain average.
+"""Measures speed and memory of fusion, beside the bare network, PyTorch and a plain average.
 
     python benchmarks/fuse.py [--checkpoint WORKDIR] [--rounds 9] [--large 8192]
 
-Prints JSON. Per size, milliseconds per pair, median and 95th percentile over rounds that take
-turns: `fuser` (arrays to a colour picture), `network` (the jitted model alone on arrays of that
-size), `average` (numpy, the floor) and, where torch is installed, `torch_as_large_as_sdnet`: dense
-3x3 convolutions at full size with as many parameters (28.7 thousand) and operations (17.6 GFLOP at
-640x480) as SDNet. `folder`: pairs per second of PNG files to PNG files, and as a share of the rate
-of calls of the `Fuser` alone. `second_process_seconds`: of a process that finds everything
-compiled, from its start to its first picture, in three parts. With `--large`, seconds and peak
-resident memory of one pair of so many pixels each way, in tiles.
-
-The released weights are measured unless a checkpoint is named.
+Prints JSON. Per size, milliseconds per pair, median and 95th percentile, of calls that take turns:
+`fuser` (arrays to a colour image), `network` (the jitted model alone on arrays of that size),
+`average` (NumPy, the floor) and, if torch is installed, `torch_as_large_as_sdnet`: dense 3x3
+convolutions at full size with as many parameters (28.7 thousand) and operations (17.6 GFLOP at
+640x480) as SDNet. `folder`: pairs per second from PNG files to PNG files, and their share of the
+rate of the `Fuser` alone. `second_process_seconds`: a process with a filled compilation cache, from
+its start to its first image. `--large`: only seconds and peak memory of one square pair of that
+side, in tiles. Measures the released weights unless a checkpoint is given.
 """
 
 import argparse
@@ -30,13 +28,30 @@ import jax
 import numpy as np
 from flax import nnx
 
+from egmt_jax.errors import UserError
 from egmt_jax.inference.files import Job, Settings, fuse_files
 from egmt_jax.inference.fuser import Fuser, load_fuser
 from egmt_jax.io import images
+from egmt_jax.io.pairs import PairFiles
 from egmt_jax.testing import made_up_pair
 
 SIZES = (480, 640), (768, 1024)
 FILES = 16
+SECOND_PROCESS = """
+import sys, time
+start = time.perf_counter()
+import jax, flax.nnx
+imported = time.perf_counter()
+from egmt_jax.compile_cache import keep_compiled
+from egmt_jax.inference.fuser import load_fuser
+from egmt_jax.testing import made_up_pair
+keep_compiled()
+fuser = load_fuser(sys.argv[1] or None)
+pair = made_up_pair(480, 640)
+loaded = time.perf_counter()
+fuser(*pair)
+print(imported - start, loaded - imported, time.perf_counter() - loaded)
+"""
 
 
 def torch_network():
@@ -45,9 +60,8 @@ def torch_network():
         import torch
     except ImportError:
         return None
-    widths = [2, *[16] * 13, 1]
     layers = []
-    for inputs, outputs in itertools.pairwise(widths):
+    for inputs, outputs in itertools.pairwise([2, *[16] * 13, 1]):
         layers += [torch.nn.Conv2d(inputs, outputs, 3, padding=1), torch.nn.LeakyReLU(0.2)]
     network = torch.nn.Sequential(*layers[:-1], torch.nn.Tanh()).eval()
 
@@ -58,22 +72,15 @@ def torch_network():
     return call
 
 
-def milliseconds(call) -> float:
+def seconds(call) -> float:
     start = time.perf_counter()
     call()
-    return 1000.0 * (time.perf_counter() - start)
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    return {
-        "median": round(statistics.median(values), 1),
-        "p95": round(float(np.percentile(values, 95)), 1),
-    }
+    return time.perf_counter() - start
 
 
 def pairs(fuser: Fuser, rounds: int) -> dict:
     graphdef, state = nnx.split(fuser.model)
-    network = jax.jit(lambda state, v, i: nnx.merge(graphdef, state)(v, i).fused)
+    network = jax.jit(lambda state, v, i: nnx.merge(graphdef, state)(v, i).luma)
     other = torch_network()
     results = {}
     for height, width in SIZES:
@@ -88,81 +95,60 @@ def pairs(fuser: Fuser, rounds: int) -> dict:
         if other:
             stacked = np.concatenate(batch, axis=-1).transpose(0, 3, 1, 2).copy()
             calls["torch_as_large_as_sdnet"] = lambda pair=stacked: other(pair)
-        first = {name: milliseconds(call) for name, call in calls.items()}
+        first = {name: seconds(call) for name, call in calls.items()}
         times = {name: [] for name in calls}
         for _ in range(rounds):
             for name, call in calls.items():
-                times[name].append(milliseconds(call))
-        results[f"{width}x{height}"] = {name: summary(values) for name, values in times.items()}
-        results[f"{width}x{height}"]["first_call_of_the_fuser"] = round(first["fuser"], 1)
+                times[name].append(1000.0 * seconds(call))
+        results[f"{width}x{height}"] = {
+            name: {"median": statistics.median(x), "p95": float(np.percentile(x, 95))}
+            for name, x in times.items()
+        } | {"first_call_of_the_fuser": 1000.0 * first["fuser"]}
     return results
 
 
 def folder(fuser: Fuser) -> dict:
-    height, width = SIZES[0]
-    visible, infrared = made_up_pair(height, width)
+    visible, infrared = made_up_pair(*SIZES[0])
     with tempfile.TemporaryDirectory() as temporary:
         jobs = []
         for k in range(FILES):
-            job = Job(*(pathlib.Path(temporary, kind, f"{k}.png") for kind in "vio"))
-            images.write_png(job.visible, visible)
-            images.write_png(job.infrared, infrared)
-            jobs.append(job)
+            files = [pathlib.Path(temporary, kind, f"{k}.png") for kind in ("vi", "ir", "fused")]
+            images.write_png(files[0], visible)
+            images.write_png(files[1], infrared)
+            jobs.append(Job(PairFiles(str(k), *files[:2]), files[2]))
         fuser(visible, infrared)
         rates = {"files": [], "arrays": []}
         for _ in range(3):
             start = time.perf_counter()
             failures, _ = fuse_files(fuser, jobs, Settings())
             rates["files"].append(FILES / (time.perf_counter() - start))
-            start = time.perf_counter()
-            for _ in jobs:
-                fuser(visible, infrared)
-            rates["arrays"].append(FILES / (time.perf_counter() - start))
             if failures:
-                raise RuntimeError(failures[0])
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    return {
-        "pairs_per_second": round(medians["files"], 2),
-        "share_of_the_fuser_alone": round(medians["files"] / medians["arrays"], 3),
-    }
+                raise UserError(failures[0])
+            calls = [seconds(lambda: fuser(visible, infrared)) for _ in jobs]
+            rates["arrays"].append(FILES / sum(calls))
+    files, arrays = map(statistics.median, rates.values())
+    return {"pairs_per_second": files, "share_of_the_fuser_alone": files / arrays}
 
 
 def second_process(checkpoint: str | None) -> dict[str, float]:
     """Seconds of a process that finds everything compiled; the one before it fills the cache."""
-    code = (
-        "import sys, time; start = time.perf_counter(); import jax, flax.nnx; "
-        "imported = time.perf_counter(); "
-        "from egmt_jax.compile_cache import keep_compiled; keep_compiled(); "
-        "from egmt_jax.inference.fuser import load_fuser; "
-        "from egmt_jax.testing import made_up_pair; "
-        "fuser = load_fuser(sys.argv[1] or None); visible, infrared = made_up_pair(480, 640); "
-        "loaded = time.perf_counter(); fuser(visible, infrared); end = time.perf_counter(); "
-        "print(imported - start, loaded - imported, end - loaded)"
-    )
     with tempfile.TemporaryDirectory() as cache:
         for _ in range(2):
-            command = [sys.executable, "-c", code, checkpoint or ""]
+            command = [sys.executable, "-c", SECOND_PROCESS, checkpoint or ""]
             environment = os.environ | {"XDG_CACHE_HOME": cache}
             done = subprocess.run(
-                command, check=True, capture_output=True, text=True, env=environment
+                command, check=True, stdout=subprocess.PIPE, text=True, env=environment
             )
-    names = "import_jax_and_flax", "load_the_model", "first_picture"
-    seconds = [round(float(value), 2) for value in done.stdout.split()]
-    return dict(zip(names, seconds, strict=True))
+    names = "import_jax_and_flax", "load_the_model", "first_image"
+    return dict(zip(names, map(float, done.stdout.split()), strict=True))
 
 
 def large(fuser: Fuser, side: int) -> dict:
-    visible, infrared = (
-        np.tile(image, (-(-side // 512), -(-side // 512), 1))[:side, :side]
-        for image in made_up_pair(512, 512)
-    )
-    start = time.perf_counter()
-    fuser(visible, infrared).image  # noqa: B018
-    return {
-        "side": side,
-        "seconds": round(time.perf_counter() - start, 1),
-        "peak_gigabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
-    }
+    repeats = -(-side // 512)
+    pair = (np.tile(x, (repeats, repeats, 1))[:side, :side] for x in made_up_pair(512, 512))
+    spent = seconds(lambda: fuser(*pair).image)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {"side": side, "seconds": spent, "peak_gigabytes": peak}
 
 
 def main() -> None:
@@ -171,20 +157,18 @@ def main() -> None:
     )
     parser.add_argument("--checkpoint", help="workdir of a training run")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument(
-        "--large", type=int, metavar="SIDE", help="only this: peaks are of it alone"
-    )
+    parser.add_argument("--large", type=int, metavar="SIDE", help="measure only one large pair")
     arguments = parser.parse_args()
     fuser = load_fuser(arguments.checkpoint)
+    results = {"device": jax.devices()[0].device_kind}
     if arguments.large:
-        results = {"large": large(fuser, arguments.large)}
+        results["large"] = large(fuser, arguments.large)
     else:
-        results = {
-            "pairs_in_milliseconds": pairs(fuser, arguments.rounds),
-            "folder": folder(fuser),
-            "second_process_seconds": second_process(arguments.checkpoint),
-        }
-    print(json.dumps({"device": jax.devices()[0].device_kind} | results, indent=2))
+        results["pairs_in_milliseconds"] = pairs(fuser, arguments.rounds)
+        results["folder"] = folder(fuser)
+        results["second_process_seconds"] = second_process(arguments.checkpoint)
+    rounded = json.loads(json.dumps(results), parse_float=lambda x: round(float(x), 3))
+    print(json.dumps(rounded, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""TwoScale: fusion of a few lines without training, the one to beat.
+"""TwoScale: a baseline of a few lines, without training.
 
-A guided filter (He et al., 2013, each image its own guide) splits both sources into base and
-detail. Half of the base is the larger of the two, half their sum less the smaller of their means;
-of the detail the locally stronger counts, times 1.25; the result is stretched to 0..255.
+A guided filter (He et al., 2013; each image guides itself) splits both sources into base and
+detail. The fused base is half their maximum and half their sum minus the smaller mean; the fused
+detail is the locally stronger one, times 1.25; the result is stretched to 0..255.
 """
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 
 RADIUS, EPSILON = 15, 400.0
 DETAIL = 1.25
-NEAR = 3  # radius in pixels that "locally" means
+NEAR = 3  # radius in pixels of local strength
 STRETCH = (0.3, 99.7)
 
 
@@ -19,7 +19,7 @@ def box_mean(image: np.ndarray, radius: int = RADIUS) -> np.ndarray:
 
 
 def guided_filter(image: np.ndarray) -> np.ndarray:
-    """The base of an image with grey values 0..255, edges kept: float32 [H, W] -> [H, W]."""
+    """Edge-preserving base of grey values 0..255, float32 [H, W] -> [H, W]."""
     mean = box_mean(image)
     variance = np.maximum(box_mean(image * image) - mean * mean, 0.0)
     slope = variance / (variance + EPSILON)
@@ -27,7 +27,7 @@ def guided_filter(image: np.ndarray) -> np.ndarray:
 
 
 def two_scale(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
-    """Fuses two grey images, uint8 [H, W] of one size, into one."""
+    """Fuses two grey images of equal size, uint8 [H, W]."""
     sources = [image.astype(np.float32) for image in (visible, infrared)]
     bases = [guided_filter(image) for image in sources]
     details = [image - base for image, base in zip(sources, bases, strict=True)]

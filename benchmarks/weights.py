@@ -31,8 +31,8 @@ from evidence import (
 from tqdm import tqdm
 
 from egmt_jax import metrics
+from egmt_jax.inference.drawing import contact_sheet
 from egmt_jax.inference.fuser import load_fuser
-from egmt_jax.inference.sheets import contact_sheet
 from egmt_jax.io.images import to_uint8, with_chroma, write_atomically, write_png
 
 SHOWN = (*RANKED, "SSIM_legacy")

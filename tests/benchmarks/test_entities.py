@@ -5,10 +5,9 @@ import pytest
 from entities import point, pointing_summary, score_classifier, to_markdown
 from evidence import UserError, steering_effect
 
-from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.io.pairs import Pair
-from egmt_jax.testing import made_up_pair, text_features, tiny_model
+from egmt_jax.testing import made_up_pair, tiny_model
 
 
 def scenes(count=3):
@@ -86,6 +85,6 @@ def test_page_has_a_row_per_entity_with_enough_cases():
 
 @pytest.mark.parametrize(("level", "count"), [("attention", 2), ("none", 0)])
 def test_a_model_points_for_every_entity_unless_it_has_no_attention(level, count):
-    names = load_vocabulary().names
-    model = tiny_model(text_features(len(names)), entity_level=level)
-    assert len(point(Fuser(model, names), scenes(1))) == count
+    names = "person", "car", "sky", "tree", "road", "dog"
+    fuser = Fuser(tiny_model(entity_level=level), names)
+    assert len(point(fuser, scenes(1))) == count
