@@ -2,9 +2,9 @@
 
     import egmt_jax
 
-    picture = egmt_jax.fuse(visible, infrared, entities=["person", "car"])
+    image = egmt_jax.fuse(visible, infrared, entities=["person", "car"])
 
-Subpackages are imported on demand, so that `import egmt_jax` costs nothing.
+Names are imported on first use, so that `import egmt_jax` is fast.
 """
 
 import importlib

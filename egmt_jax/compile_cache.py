@@ -1,4 +1,4 @@
-"""Programs that are compiled once per machine, not once per process."""
+"""Keeps compiled programs on disk, so that later processes start sooner."""
 
 import os
 import pathlib
@@ -8,10 +8,10 @@ import jax
 
 
 def keep_compiled() -> None:
-    """Has JAX keep what it compiles in the user's cache folder, so that later runs start sooner.
+    """Turns on JAX's persistent compilation cache, in the user's cache folder.
 
-    Left as it is where a folder is set already, by JAX_COMPILATION_CACHE_DIR for instance, and
-    where the folder cannot be made.
+    Does nothing if a cache folder is set already, such as by JAX_COMPILATION_CACHE_DIR, or if the
+    folder cannot be created.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
@@ -19,9 +19,9 @@ def keep_compiled() -> None:
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         folder = pathlib.Path(home, "egmt-jax")
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # the latter where there is no home
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    # As when two processes write the same one, or the disk is full: it is compiled anew.
+    # When two processes write one entry, or the disk is full, the program is compiled again.
     warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation cache entry")

@@ -1,4 +1,4 @@
-"""`egmt app`: a page in the browser on which pairs of pictures are fused."""
+"""`egmt app`: a page in the browser that fuses pairs of images."""
 
 import argparse
 import contextlib
@@ -7,8 +7,10 @@ import pathlib
 import signal
 import threading
 
+from egmt_jax.errors import UserError
+
 MOST_PIXELS = 25_000_000
-"""Of a picture that is given to the page: fusing and scoring so many takes 4 GB of memory."""
+"""Limit of an image on the page: fusing and scoring so many takes 4 GB of memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 lets other machines in (default: %(default)s)",
+        help="address to listen on; 0.0.0.0 admits other machines (default: %(default)s)",
     )
     parser.add_argument(
         "--port", type=int, default=7860, help="to listen on (default: %(default)s)"
@@ -28,40 +30,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="workdir of a training run, for its newest checkpoint; default: the released weights",
     )
     parser.epilog = """\
-Prints the address of the page, which takes a pair of pictures or a made-up example, fuses it,
-compares the result with each source by a slider, and shows attention, metrics and a download.
-Ctrl-C ends it. Needs gradio: in the clone, pip install -e '.[app]'.
+Prints the URL of the page, which fuses a pair of images or a made-up example, compares the result
+with each source, and shows attention, metrics and a download. Ctrl-C ends it. Needs gradio: in the
+clone, pip install -e '.[app]'.
 
-Pictures that are given to the page stay on this machine, in the folder for temporary files, for
-two hours at most. There is no password: let in only those who may use this machine.
+Images given to the page stay on this machine, in the folder for temporary files, for at most two
+hours. There is no password: admit only people who may use this machine.
 """
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serves the page until it is interrupted.
-
-    Returns:
-      0.
+    """Serves the page until interrupted; returns 0.
 
     Raises:
-      UserError: no port, gradio is not installed, no checkpoint, or the address is taken or not
-        this machine's.
+      UserError: an invalid port, gradio is not installed, no checkpoint, or the address is in use
+        or not one of this machine.
     """
-    from egmt_jax.errors import UserError
-
     if not 1 <= arguments.port <= 65535:
         raise UserError(f"--port={arguments.port}: 1 to 65535")
     try:
         import gradio  # noqa: F401
     except ImportError as error:
         raise UserError(f"needs gradio ({error}): in the clone, pip install -e '.[app]'") from error
-    # Told by the head of a file, before memory is taken; OpenCV reads it as it is loaded.
+    # OpenCV reads it when it is imported, and checks headers before it allocates memory.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     from egmt_jax.cli.page_layout import serve
     from egmt_jax.compile_cache import keep_compiled
     from egmt_jax.inference.fuser import load_fuser
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the end is an orderly one
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # for an orderly end
     keep_compiled()
     fuser = load_fuser(arguments.checkpoint)
     with (

@@ -1,4 +1,4 @@
-"""`egmt export-model`: the model as StableHLO, for programs that have jax but not this package."""
+"""`egmt export-model`: the model as StableHLO, for programs with jax but without this package."""
 
 import argparse
 import pathlib
@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="workdir of a training run, for its newest checkpoint; default: the released weights",
     )
     parser.epilog = """\
-What is written runs on CPU, GPU (CUDA) and TPU, on pictures and batches of any size, where jax,
-numpy and flatbuffers are installed and this package is not; DIR/README.txt tells how:
+The export runs on CPU, GPU (CUDA) and TPU, on images and batches of any size, with jax, numpy and
+flatbuffers and without this package; DIR/README.txt explains its use:
 
   egmt export-model -o model/
   cd model && python -c "from load import load; fuse, names = load()"
@@ -25,18 +25,16 @@ numpy and flatbuffers are installed and this package is not; DIR/README.txt tell
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exports.
-
-    Returns:
-      0.
+    """Exports; returns 0.
 
     Raises:
-      UserError: no checkpoint, or the folder holds something or cannot be written.
+      UserError: no checkpoint, or the folder is not empty or cannot be written.
     """
-    from egmt_jax.inference.export import check_folder, export_model
+    from egmt_jax.inference.export import export_model
     from egmt_jax.inference.fuser import load_fuser
+    from egmt_jax.io.images import check_writable
 
-    check_folder(arguments.out)
+    check_writable(arguments.out, folder=True)
     export_model(load_fuser(arguments.checkpoint), arguments.out)
-    print(f"{arguments.out}: written; README.txt in it tells how to use it")
+    print(f"{arguments.out}: written; see README.txt in it")
     return 0

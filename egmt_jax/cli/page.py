@@ -1,6 +1,5 @@
-"""What the page of `egmt app` shows of a pair; `egmt_jax.cli.page_layout` lays it out."""
+"""The content of the page of `egmt app`; `egmt_jax.cli.page_layout` lays it out."""
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -8,17 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
-from egmt_jax.inference.files import Job, read_pair
-from egmt_jax.inference.fuser import MOST_ENTITIES, Fused, Fuser
-from egmt_jax.inference.overlay import LABEL, attention_overlay
-from egmt_jax.io.images import to_grey, to_rgb, to_uint8, write_png
+from egmt_jax.inference import drawing
+from egmt_jax.inference.files import read_pair
+from egmt_jax.inference.fuser import Fused, Fuser, by_names
+from egmt_jax.io.images import to_rgb, to_uint8, write_png
+from egmt_jax.io.pairs import SMALLEST_SIDE, PairFiles
 from egmt_jax.io.thermal import infrared_to_unit
 from egmt_jax.metrics import METRICS, score_pairs
-from egmt_jax.metrics.scoring import SMALLEST_SIDE
 
 PREDICTED, CHOSEN, NONE = "predicted", "chosen", "none"
-GUIDANCE = (PREDICTED, CHOSEN, NONE)
 
 EXAMPLES = (
     ("day", ("person", "bicycle")),
@@ -29,35 +28,28 @@ EXAMPLES = (
 """Time and required entities of the made-up scenes."""
 
 EXAMPLE_SIZE = (480, 384)
-"""Width and height of a made-up scene, pixels."""
+"""Width and height of a made-up scene in pixels."""
 
 
 class Example(NamedTuple):
-    """A made-up pair.
-
-    Attributes:
-      time: "day", "dusk" or "night".
-      visible: PNG file.
-      infrared: PNG file.
-    """
+    """A made-up pair: its time of day, and its PNG files."""
 
     time: str
     visible: pathlib.Path
     infrared: pathlib.Path
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What is shown of a pair that has been fused.
+class Result(NamedTuple):
+    """What the page shows of a fused pair.
 
     Attributes:
       visible: uint8 RGB [H, W, 3].
-      infrared: uint8 RGB [H, W, 3], grey, as the model saw it.
-      picture: uint8 RGB [H, W, 3], the fused picture.
-      fused: tells probabilities and attention.
-      scores: metric with an arrow towards better, value of the fused picture, value of the plain
-        average of the sources, three decimals; empty for pictures of less than 17 pixels.
-      warnings: what is suspicious about the pair.
+      infrared: uint8 RGB [H, W, 3], grey, as the model sees it.
+      picture: uint8 RGB [H, W, 3], the fused image.
+      fused: has probabilities and attention.
+      scores: metric with an arrow towards better, value of the fused image, value of the average of
+        the sources, three decimals; empty for images below 17 pixels.
+      warnings: about the pair.
     """
 
     visible: np.ndarray
@@ -70,19 +62,15 @@ class Result:
 
 def write_examples(folder: str | os.PathLike) -> list[Example]:
     """Renders the made-up scenes into a folder, as PNG files."""
-    from tfds_builders.entity_scenes.scene import render_scene  # which imports TFDS
+    from tfds_builders.entity_scenes.scene import render_scene  # imports TFDS
 
     examples = []
     for number, (time, required) in enumerate(EXAMPLES):
         scene = render_scene(np.random.default_rng(number), *EXAMPLE_SIZE, time, required)
-        example = Example(
-            time,
-            pathlib.Path(folder, f"{number}-visible.png"),
-            pathlib.Path(folder, f"{number}-infrared.png"),
-        )
-        write_png(example.visible, scene.visible)
-        write_png(example.infrared, scene.infrared)
-        examples.append(example)
+        files = [pathlib.Path(folder, f"{number}-{kind}.png") for kind in ("visible", "infrared")]
+        write_png(files[0], scene.visible)
+        write_png(files[1], scene.infrared)
+        examples.append(Example(time, *files))
     return examples
 
 
@@ -93,46 +81,46 @@ def fuse_pair(
     guidance: str = PREDICTED,
     entities: Sequence[str] = (),
 ) -> Result:
-    """Fuses two files and tells what is to be shown.
+    """Fuses two files.
 
     Args:
-      fuser: of a model.
+      fuser: a model.
       visible: image file; None: none was given.
-      infrared: likewise.
-      guidance: one of `GUIDANCE`.
-      entities: names, for the guidance "chosen" only.
+      infrared: image file; None: none was given.
+      guidance: `PREDICTED`, `CHOSEN` or `NONE`.
+      entities: names for `CHOSEN`.
 
     Raises:
-      UserError: a file is missing or not an image, their shapes differ or are below 16 pixels, or
-        no or more than 8 entities are chosen. Files are named without their folders.
+      UserError: a file is missing or not an image, sizes do not fit or are below 16 pixels, or no
+        or more than 8 entities are chosen. Files are named without their folders.
     """
     for name, path in (("visible", visible), ("infrared", infrared)):
         if path is None:
-            raise UserError(f"no {name} picture: give one")
+            raise UserError(f"no {name} image: give one")
     if guidance == CHOSEN and not entities:
         raise UserError("no entity is chosen: choose some, or another guidance")
-    names = {PREDICTED: None, CHOSEN: list(entities), NONE: []}[guidance]
-    job = Job(pathlib.Path(visible), pathlib.Path(infrared), pathlib.Path())
+    names = {PREDICTED: None, CHOSEN: entities, NONE: ()}[guidance]
+    files = PairFiles("", pathlib.Path(visible), pathlib.Path(infrared))
     try:
-        pair = read_pair(job)
-        fused = fuser(pair.visible, pair.infrared, names)
+        pair, warnings = read_pair(files)
+        fused = fuser(pair.visible, pair.infrared, by_names(names))
     except UserError as error:
-        raise UserError(_without_folders(str(error), job)) from error
-    heat = infrared_to_unit(to_grey(pair.infrared))
-    heat = heat if heat.dtype == np.uint8 else to_uint8(heat)
+        raise UserError(_without_folders(str(error), files)) from error
+    infrared = infrared_to_unit(pair.infrared[..., 0])
+    infrared = infrared if infrared.dtype == np.uint8 else to_uint8(infrared)
     return Result(
         visible=to_rgb(pair.visible),
-        infrared=to_rgb(heat[..., None]),
+        infrared=to_rgb(infrared[..., None]),
         picture=to_rgb(fused.image),
         fused=fused,
-        scores=_scores(to_uint8(fused.fused), to_grey(pair.visible), heat),
-        warnings=tuple(_without_folders(warning, job) for warning in pair.warnings),
+        scores=_scores(to_uint8(fused.luma), pair.luma, infrared),
+        warnings=tuple(_without_folders(warning, files) for warning in warnings),
     )
 
 
-def _without_folders(message: str, job: Job) -> str:
-    """Names files as their owner does: where a server keeps them is no business of the page."""
-    for path in (job.visible, job.infrared):
+def _without_folders(message: str, files: PairFiles) -> str:
+    """Replaces paths by file names: the server's folders are private."""
+    for path in (files.visible, files.infrared):
         message = message.replace(str(path), path.name)
     return message
 
@@ -153,12 +141,7 @@ def _scores(
 
 
 def choices(names: Sequence[str], fused: Fused | None = None) -> list[tuple[str, str]]:
-    """What the list of entities offers: (text, name).
-
-    Args:
-      names: of the entities of the model.
-      fused: of the pair; where there is one, the likeliest come first with their probability.
-    """
+    """(text, name) of the entities to choose from; with a fusion by decreasing probability."""
     if fused is None:
         return [(name, name) for name in names]
     likeliest = sorted(names, key=lambda name: -fused.probabilities[name])
@@ -166,26 +149,23 @@ def choices(names: Sequence[str], fused: Fused | None = None) -> list[tuple[str,
 
 
 def first_choice(fused: Fused | None) -> list[str]:
-    """The entities that are chosen until the user has chosen others: those predicted, 8 at most."""
+    """The entities chosen before the user chooses: those predicted, at most 8."""
     return list(fused.predicted[:MOST_ENTITIES]) if fused else []
 
 
-def looked_at(fused: Fused) -> list[tuple[str, str]]:
-    """The entities whose attention can be drawn, the strongest first: (text, name)."""
-    if not fused.guides:
-        return []
-    peaks = fused.grid.max(axis=(0, 1))
+def attention_choices(fused: Fused) -> list[tuple[str, str]]:
+    """(text, name) of the entities whose attention can be drawn, by decreasing peak."""
     return [
-        (f"{fused.guides[k]} (up to {peaks[k]:.2f})", fused.guides[k]) for k in np.argsort(-peaks)
+        (f"{name} (up to {fused.grid[..., fused.guides.index(name)].max():.2f})", name)
+        for name in drawing.strongest(fused)
     ]
 
 
 def attention_picture(fused: Fused | None, entity: str | None) -> np.ndarray | None:
-    """The attention of an entity drawn over the picture, uint8 RGB; None where nothing guided.
+    """The attention to an entity over the fused image, uint8 RGB; None if it did not guide.
 
-    Without a fusion too: it is forgotten after some hours.
+    Also None without a fusion: the page forgets it after some hours.
     """
-    # Its label, below, is cut: the list of entities tells the same.
     if fused is None or entity not in fused.guides:
         return None
-    return attention_overlay(fused, [entity])[:-LABEL]
+    return drawing.attention_panel(drawing.as_rgb(fused.image), fused.attention(entity))

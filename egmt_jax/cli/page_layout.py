@@ -1,4 +1,4 @@
-"""The page of `egmt app`, in gradio; `egmt_jax.cli.page` makes what it shows."""
+"""The page of `egmt app`, in gradio; `egmt_jax.cli.page` has its content."""
 
 import contextlib
 import html
@@ -12,38 +12,39 @@ import gradio as gr
 import numpy as np
 
 from egmt_jax.cli import page as pages
+from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
-from egmt_jax.inference.fuser import MOST_ENTITIES, Fused, Fuser
+from egmt_jax.inference.fuser import Fused, Fuser
 from egmt_jax.io.images import SUFFIXES, read_image, to_rgb, write_png
 
 LARGEST_FILE = "64mb"
 EXAMPLES_HEIGHT = 330  # pixels
 SWEEP_SECONDS, KEPT_SECONDS = 600, 7200
-"""How often files are looked through, and the age at which they are removed."""
+"""Interval between clean-ups, and the age at which files are removed."""
 
-# System fonts: others would be fetched.
+# System fonts, since others are fetched from the network.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
-# Small pictures as large as the sliders show them.
+# Enlarges small images as the sliders do.
 CSS = "#attention img { width: 100%; height: auto; object-fit: contain !important; }"
 
-INTRODUCTION = """# Fuse a visible and an infrared picture
-Give a registered pair, of 25 megapixels at most, or pick an example. The model looks for things in
-it by itself; choose others, and they guide the fusion instead."""
+INTRODUCTION = """# Fuse a visible and an infrared image
+Give a registered pair of at most 25 megapixels, or pick an example. The entities that the model
+predicts guide the fusion; choose others to guide it by them."""
 
 TABLE = ["metric", "fused", "average"]
 
 
 def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
-    """The page; what a user gives and gets is kept per session, never shared.
+    """The page; images are kept per session, never shared.
 
     Args:
-      fuser: of a model, for all sessions.
-      examples: offered beside the user's own pictures.
+      fuser: a model for all sessions.
+      examples: offered beside the user's own images.
     """
 
     def fuse(visible, infrared, guidance, entities):
-        """Yields, so that the picture's file can go once gradio has copied it."""
+        """A generator, so that the file is removed after gradio has copied it."""
         try:
             result = pages.fuse_pair(fuser, visible, infrared, guidance, entities)
         except UserError as error:
@@ -61,8 +62,8 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
             }
 
     def shown(result: pages.Result) -> dict:
-        fused, looked_at = result.fused, pages.looked_at(result.fused)
-        first = looked_at[0][1] if looked_at else None
+        fused, guides = result.fused, pages.attention_choices(result.fused)
+        first = guides[0][1] if guides else None
         return {
             notes: "\n\n".join(f"**Note:** {html.escape(each)}" for each in result.warnings),
             fusion: fused,
@@ -70,8 +71,8 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
             against_visible: (result.visible, result.picture),
             against_infrared: (result.infrared, result.picture),
             entities: gr.Dropdown(choices=pages.choices(fuser.names, fused)),
-            entity: gr.Dropdown(choices=looked_at, value=first, visible=bool(looked_at)),
-            attention: gr.Image(pages.attention_picture(fused, first), visible=bool(looked_at)),
+            entity: gr.Dropdown(choices=guides, value=first, visible=bool(guides)),
+            attention: gr.Image(pages.attention_picture(fused, first), visible=bool(guides)),
             scores: result.scores,
         }
 
@@ -83,7 +84,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
         return entities or (pages.first_choice(fused) if guidance == pages.CHOSEN else [])
 
     with gr.Blocks(
-        title="EGMT: fuse a visible and an infrared picture",
+        title="EGMT: fuse a visible and an infrared image",
         analytics_enabled=False,
         delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
     ) as page:
@@ -93,7 +94,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
             with gr.Column(scale=2, min_width=320):
                 visible, infrared = (
                     gr.File(
-                        label=f"{name} picture",
+                        label=f"{name} image",
                         file_types=sorted(SUFFIXES),
                         height=130,
                         elem_id=name.lower(),
@@ -103,7 +104,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                 guidance = gr.Radio(
                     [
                         ("what the model predicts", pages.PREDICTED),
-                        ("what is chosen below", pages.CHOSEN),
+                        ("the entities chosen below", pages.CHOSEN),
                         ("nothing", pages.NONE),
                     ],
                     value=pages.PREDICTED,
@@ -120,7 +121,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                     elem_id="entities",
                 )
                 button = gr.Button("Fuse", variant="primary", elem_id="fuse")
-                gr.Markdown("Examples: made-up scenes, left visible, right infrared.")
+                gr.Markdown("Examples: made-up scenes, visible on the left, infrared on the right.")
                 gallery = gr.Gallery(
                     [(_half_and_half(example), example.time) for example in examples],
                     show_label=False,
@@ -147,14 +148,14 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                             for name in ("Visible", "Infrared")
                         )
                     download = gr.DownloadButton(
-                        "Download the fused picture (PNG)", elem_id="download"
+                        "Download the fused image (PNG)", elem_id="download"
                     )
                     with gr.Row():
                         with gr.Column():
                             entity = gr.Dropdown(
                                 [],
                                 label="Attention to",
-                                info="What the model looked at most comes first.",
+                                info="By decreasing attention.",
                                 elem_id="entity",
                             )
                             attention = gr.Image(
@@ -167,7 +168,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                         scores = gr.Dataframe(
                             headers=TABLE,
                             datatype=["str", "number", "number"],
-                            label="Metrics of the fused picture, and of the plain average",
+                            label="Metrics of the fused image and of the average of the sources",
                             interactive=False,
                             max_height=900,
                             elem_id="scores",
@@ -192,38 +193,37 @@ def _half_and_half(example: pages.Example) -> np.ndarray:
 
 @contextlib.contextmanager
 def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
-    """Serves the page while the context is open; everything it has written goes with it.
+    """Serves the page while the context is open, then removes all files of it.
 
-    Nothing is fetched from the network and nothing is sent there.
+    Uses no other network connection.
 
     Args:
-      fuser: of a model.
+      fuser: a model.
       host: address to listen on.
-      port: likewise.
+      port: to listen on.
 
     Yields:
-      The page's address.
+      The URL of the page.
 
     Raises:
-      UserError: the address is taken, or not one of this machine.
+      UserError: the address is in use, or not one of this machine.
     """
     host = host.strip("[]")
-    sixth = ":" in host  # IPv6
-    try:  # gradio would tell of ways that are not ours, and not why
-        with socket.socket(socket.AF_INET6 if sixth else socket.AF_INET) as probe:
+    ipv6 = ":" in host
+    try:  # gradio's own message gives no reason
+        with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
         raise UserError(
-            f"{host}:{port}: cannot be listened on ({error.strerror}); name another --port or "
-            "--host"
+            f"{host}:{port}: cannot listen ({error.strerror}); name another --port or --host"
         ) from error
     with tempfile.TemporaryDirectory(prefix="egmt-app-") as folder:
-        # gradio reads it when components are made, and takes it from nowhere else.
+        # gradio reads it when components are made; it has no argument for it.
         os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder, "cache"))
         page = build(fuser, pages.write_examples(pathlib.Path(folder, "examples")))
         page.launch(
-            server_name=f"[{host}]" if sixth else host,
+            server_name=f"[{host}]" if ipv6 else host,
             server_port=port,
             theme=THEME,
             css=CSS,

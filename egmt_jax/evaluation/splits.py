@@ -1,10 +1,11 @@
-"""Whole splits through a trained model: export of pictures, evaluation by the metrics."""
+"""Exports and evaluates entire splits with a trained model."""
 
 import json
 import math
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -13,18 +14,19 @@ from tqdm import tqdm
 
 from egmt_jax import metrics
 from egmt_jax.data import datasets, pipeline
-from egmt_jax.entities.sentences import SENTENCES, caption_features
-from egmt_jax.evaluation import scoring as validation
+from egmt_jax.evaluation import scoring
+from egmt_jax.evaluation.guidance import check_policy, guided
+from egmt_jax.inference.drawing import contact_sheet
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.inference.sheets import contact_sheet
 from egmt_jax.io.images import to_uint8, with_chroma, write_atomically, write_png
+from egmt_jax.io.pairs import Pair
 from egmt_jax.weights.checkpoint import load_model
 
 MOST_ON_A_SHEET = 12
 
 
 def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path:
-    """Writes the fused pictures of the test split and a contact sheet.
+    """Writes the fused images of the test split and a contact sheet.
 
     Under `export/<set>/<split>/` of the workdir (`<split>-best` of the best model):
     `color/<id>.png` (fused luma, chroma of the visible image), `grey/<id>.png` (what the metrics
@@ -33,122 +35,118 @@ def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path
     Args:
       config: names the data; see `configs/base.py`.
       workdir: of a training run.
-      best: the best model on the validation split, where training kept one, not the newest.
+      best: use the best model on the validation split instead of the newest.
 
     Returns:
       The path of the contact sheet: visible | infrared | fused, spread over the split.
 
     Raises:
-      UserError: no checkpoint, the data are missing, or their captions cannot be embedded.
+      UserError: no checkpoint, or the data are missing.
     """
-    fuser, _, source, order, sentences = _open(config, workdir, best)
+    run = _open(config, workdir, best)
     folder = _folder(config, workdir, "export", best)
-    shown = set(np.linspace(0, len(source) - 1, MOST_ON_A_SHEET).astype(int).tolist())
+    shown = set(np.linspace(0, len(run.order) - 1, MOST_ON_A_SHEET).astype(int).tolist())
     rows = []
-    pairs = validation.guided(
-        _pairs(source, order, "Exporting"), config.evaluation.given, sentences
-    )
-    for place, (pair, entities) in enumerate(pairs):
-        grey = to_uint8(fuser(pair.luma, pair.infrared, entities).fused)
+    pairs = guided(_pairs(run, "Exporting"), config.evaluation.guidance)
+    for index, (pair, guidance) in enumerate(pairs):
+        grey = to_uint8(run.fuser(pair.luma, pair.infrared, guidance).luma)
         color = with_chroma(grey, pair.visible)
         write_png(folder / "grey" / f"{pair.id}.png", grey)
         write_png(folder / "color" / f"{pair.id}.png", color)
-        if place in shown:
+        if index in shown:
             rows.append((pair.visible, pair.infrared, color))
     write_png(folder / "contact_sheet.png", contact_sheet(rows))
     return folder / "contact_sheet.png"
 
 
 def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
-    """Scores the fused pictures and the classifier on the test split.
+    """Scores the fused images and the classifier on the test split.
 
-    The plain average of the two sources is scored beside them, as the least a fusion must beat.
-    Under `evaluate/<set>/<split>/` of the workdir (`<split>-best` of the best model): `table.md`,
-    `per_image.csv` (and `per_image_average.csv`), `results.json` with versions, the config and the
-    one that the model was trained by.
+    The average of the two sources is scored too, as a baseline. Under `evaluate/<set>/<split>/` of
+    the workdir (`<split>-best` of the best model): `table.md`, `per_image.csv` (and
+    `per_image_average.csv`), `results.json` with versions and the configs of the evaluation and of
+    the training.
 
     Args:
       config: names the data; see `configs/base.py`.
       workdir: of a training run.
-      best: the best model on the validation split, where training kept one, not the newest.
+      best: use the best model on the validation split instead of the newest.
 
     Returns:
       The table, Markdown.
 
     Raises:
-      UserError: no checkpoint, the data are missing, or their captions cannot be embedded.
+      UserError: no checkpoint, or the data are missing.
     """
-    fuser, trained, source, order, sentences = _open(config, workdir, best)
+    run = _open(config, workdir, best)
     folder = _folder(config, workdir, "evaluate", best)
-    rows, scores = {}, None
-    pairs = _pairs(source, order, "Evaluating")
-    rows["egmt"], scores = validation.score(fuser, pairs, config.evaluation.given, sentences)
-    rows["average"] = metrics.score_pairs(
-        (
-            (pair.id, _average(pair), pair.luma, pair.infrared[..., 0])
-            for pair in _pairs(source, order, "Average")
-        ),
-        progress=False,
+    rows = {}
+    policy = config.evaluation.guidance
+    rows["egmt"], scores = scoring.score(run.fuser, _pairs(run, "Evaluating"), policy)
+    averages = (
+        (pair.id, _average(pair), pair.luma, pair.infrared[..., 0])
+        for pair in _pairs(run, "Average")
     )
+    rows["average"] = metrics.score_pairs(averages, progress=False)
     summaries = {name: metrics.summary(each) for name, each in rows.items()}
-    title = f"{config.data.name}, split {config.data.test_split}, {len(source)} pairs"
+    title = f"{config.data.name}, split {config.data.test_split}, {len(run.order)} pairs"
     title += ", best model" if best else ""
     table = f"## {title}\n\n{metrics.to_markdown(summaries)}"
     if scores:
-        table += f"\n\n{_classifier_line(scores)}\n"
+        table += (
+            f"\n\nClassifier: mAP {scores['mAP']:.3f}, normalised gain {scores['gain']:.3f}, "
+            f"F1 {scores['F1_micro']:.3f} micro, {scores['F1_macro']:.3f} macro over "
+            f"{scores['entities']} entities.\n"
+        )
     metrics.write_csv(folder / "per_image.csv", rows["egmt"])
     metrics.write_csv(folder / "per_image_average.csv", rows["average"])
     results = metrics.manifest({}) | {
         "metrics": summaries,
-        # JSON knows no nan, which stands for a score with nothing to count.
+        # JSON has no nan, which is the mean over no entity.
         "classifier": scores and {k: v if math.isfinite(v) else None for k, v in scores.items()},
         "best": best,
         "config": json.loads(config.to_json_best_effort()),
-        "trained": json.loads(trained.to_json_best_effort()),
+        "trained": json.loads(run.trained.to_json_best_effort()),
     }
     write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
     write_atomically(folder / "table.md", table.encode())
     return table
 
 
-def _open(
-    config: ConfigDict, workdir: str, best: bool
-) -> tuple[Fuser, ConfigDict, Sequence, list[int], dict[str, np.ndarray] | None]:
-    """The trained model of a workdir, its config, the test split, and its rows in order of id.
+class _Run(NamedTuple):
+    """A trained model, its config, and the records of the test split with their order by id."""
 
-    Last the features of the split's captions, where they guide.
-    """
-    list(validation.guided([], config.evaluation.given))  # refuses an unknown word
+    fuser: Fuser
+    trained: ConfigDict
+    records: Sequence[dict[str, Any]]
+    order: list[int]
+
+
+def _open(config: ConfigDict, workdir: str, best: bool) -> _Run:
+    check_policy(config.evaluation.guidance)
     model, names, trained = load_model(workdir, best)
-    before, now = trained.evaluation.get("given"), config.evaluation.given
-    if before not in (None, now):  # as when the config's variant has been forgotten
-        logging.warning("%s: trained for evaluation.given=%s, now it is %s", workdir, before, now)
-    if _has_seen(trained.data, config.data):
+    before, now = trained.evaluation.get("guidance"), config.evaluation.guidance
+    if before not in (None, now):  # such as a forgotten variant of the config
         logging.warning(
-            "%s: was trained on data.train_split=%s: it has seen pairs of the split %s that it is "
-            "asked about",
+            "%s: trained with evaluation.guidance=%s, now it is %s", workdir, before, now
+        )
+    if _was_trained_on(trained.data, config.data):
+        logging.warning(
+            "%s: was trained on data.train_split=%s, which overlaps the split %s",
             workdir,
             trained.data.train_split,
             config.data.test_split,
         )
     data_set = datasets.open_set(config.data.name, config.data)
-    records = datasets.source(data_set, config.data.test_split, images=False)
-    ids, captions = [], []
-    for row in range(len(records)):
-        record = records[row]
-        ids.append(record["id"])
-        captions.append(pipeline.caption_of(record))
+    light = datasets.records(data_set, config.data.test_split, images=False)
+    ids = [light[row]["id"] for row in range(len(light))]
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    sentences = None
-    if config.evaluation.given == "sentence":
-        file = pathlib.Path(workdir) / SENTENCES
-        sentences = caption_features(captions, trained.text_features, file)
-    source = datasets.source(data_set, config.data.test_split)
-    return Fuser(model, names, trained.text_features), trained, source, order, sentences
+    records = datasets.records(data_set, config.data.test_split)
+    return _Run(Fuser(model, names, trained.text_features), trained, records, order)
 
 
-def _has_seen(trained: ConfigDict, asked: ConfigDict) -> bool:
-    """Whether the split that is asked for was trained on, by the names of sets and splits."""
+def _was_trained_on(trained: ConfigDict, asked: ConfigDict) -> bool:
+    """Whether the split was trained on, by the names of sets and splits."""
     mixture = trained.get("mixture") or {}  # older checkpoints have none
     sets = {part["name"] for part in mixture.values() if part["weight"]} or {trained.name}
     splits, test = (set(re.findall(r"[a-z_]+", x)) for x in (trained.train_split, asked.test_split))
@@ -160,20 +158,12 @@ def _folder(config: ConfigDict, workdir: str, kind: str, best: bool) -> pathlib.
     return pathlib.Path(workdir) / kind / config.data.name / split
 
 
-def _pairs(source: Sequence, order: list[int], label: str) -> Iterator[pipeline.Pair]:
-    """The pairs of a source in an order, with a progress bar."""
-    for row in tqdm(order, label, unit="pair"):
-        yield pipeline.to_pair(source[row])
+def _pairs(run: _Run, label: str) -> Iterator[Pair]:
+    """The pairs in order of id, with a progress bar."""
+    for row in tqdm(run.order, label, unit="pair"):
+        yield pipeline.to_pair(run.records[row])
 
 
-def _average(pair: pipeline.Pair) -> np.ndarray:
-    """The plain average of a pair, uint8 [H, W]."""
-    return to_uint8((pair.luma.astype(np.float32) + pair.infrared[..., 0]) / 510.0)
-
-
-def _classifier_line(scores: dict[str, float]) -> str:
-    return (
-        f"Classifier: mAP {scores['mAP']:.3f}, normalised gain {scores['gain']:.3f}, "
-        f"F1 {scores['F1_micro']:.3f} micro, {scores['F1_macro']:.3f} macro over "
-        f"{scores['entities']} entities."
-    )
+def _average(pair: Pair) -> np.ndarray:
+    """The average of both images, uint8 [H, W]."""
+    return to_uint8((pair.luma.astype(np.float32) + pair.infrared[..., 0]) / np.float32(510.0))

@@ -1,1 +1,1 @@
-"""Using a trained model: fusing arrays and files, exporting and evaluating whole splits."""
+"""Inference with a trained model: fusing arrays, files and videos, drawing, exporting."""

@@ -1,4 +1,4 @@
-"""The model as StableHLO: a folder that fuses pairs of any size with jax, without this package."""
+"""Exports a model as StableHLO: a folder that fuses pairs with jax, without this package."""
 
 import contextlib
 import dataclasses
@@ -18,9 +18,9 @@ from jaxtyping import Array, Float
 from egmt_jax.errors import UserError
 from egmt_jax.inference import load_exported
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.models import EGMT
+from egmt_jax.io.images import check_writable
+from egmt_jax.models import EGMT, PREDICTED, Guidance, layers
 from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE
-from egmt_jax.models.layers import divide_up
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -31,13 +31,13 @@ on {platforms} with jax of that version or a later one, numpy and flatbuffers:
     from load import load
 
     fuse, names = load()
-    fused, probabilities = fuse(visible, infrared)    # the model guides itself
-    fused, probabilities = fuse(visible, infrared, ["{first}"])    # by names of the vocabulary
+    fused, probabilities = fuse(visible, infrared)    # the classifier guides
+    fused, probabilities = fuse(visible, infrared, ["{first}"])    # names of the vocabulary guide
     fused, probabilities = fuse(visible, infrared, [])    # no guidance
 
 visible is luma (BT.601) and infrared is bright where it is warm, registered, float32 [B, H, W, 1]
 in [0, 1], any H and W of {smallest} or more. fused is luma likewise, probabilities are float32
-[B, {entities}]. A picture is rendered whole, without tiles.
+[B, {entities}]. A picture is rendered at once, without tiles.
 
     self_guided.jax    jax.export: (params, visible, infrared) -> fused, probabilities
     guided.jax         (params, visible, infrared, weights) -> the same; weights are float32
@@ -49,16 +49,12 @@ in [0, 1], any H and W of {smallest} or more. fused is luma likewise, probabilit
 
 
 def export_model(fuser: Fuser, folder: str | os.PathLike) -> None:
-    """Writes a model into a new folder, whole or not at all. See `README` for what is in it.
-
-    Args:
-      fuser: of the model.
-      folder: new, or empty.
+    """Writes a model into a new or empty folder, completely or not at all; see `README`.
 
     Raises:
-      UserError: the folder holds something, or cannot be written.
+      UserError: the folder is not empty, or cannot be written.
     """
-    check_folder(folder)
+    check_writable(folder, folder=True)
     folder = pathlib.Path(folder).resolve()
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
@@ -73,27 +69,6 @@ def export_model(fuser: Fuser, folder: str | os.PathLike) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_folder(folder: str | os.PathLike) -> None:
-    """Tells before any work what is wrong with the folder for an export.
-
-    Raises:
-      UserError: it is a file, or the current folder, or holds something, or cannot be made or
-        written.
-    """
-    folder = pathlib.Path(folder).resolve()
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; name a new folder")
-    if folder == pathlib.Path.cwd():  # it would be replaced under the user's feet
-        raise UserError(f"{folder}: is the current folder; name a new one")
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if there == folder and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not empty; name a new folder")
-    there = folder.parent if there == folder else there  # where the folder is put
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        reason = "cannot be written to" if there.is_dir() else "is not a folder"
-        raise UserError(f"{there}: {reason}; name another output")
-
-
 def _files(fuser: Fuser) -> dict[str, bytes]:
     """The files of an export by name."""
     graphdef, state = nnx.split(fuser.model)
@@ -104,15 +79,15 @@ def _files(fuser: Fuser) -> dict[str, bytes]:
     }
     order = tuple(params)
 
-    def self_guided(params, visible, infrared):
-        """The model's own probabilities guide."""
-        state = jax.tree.unflatten(structure, [params[name] for name in order])
-        return fuse_whole(nnx.merge(graphdef, state), visible, infrared)
+    def predicted(params, visible, infrared):
+        """The classifier guides."""
+        return guided(params, visible, infrared, None)
 
     def guided(params, visible, infrared, weights):
         """The vocabulary guides by weights, float32 [B, K]."""
         state = jax.tree.unflatten(structure, [params[name] for name in order])
-        return fuse_whole(nnx.merge(graphdef, state), visible, infrared, weights)
+        guidance = Guidance(weight=weights)
+        return fuse_any_size(nnx.merge(graphdef, state), visible, infrared, guidance)
 
     batch, height, width = jax.export.symbolic_shape(
         "b, h, w", constraints=[f"{side} >= {SMALLEST_SIDE}" for side in "hw"]
@@ -121,13 +96,18 @@ def _files(fuser: Fuser) -> dict[str, bytes]:
     weights = jax.ShapeDtypeStruct((batch, len(fuser.names)), jnp.float32)
     shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in params.items()}
     files = {}
-    for function, more in ((self_guided, ()), (guided, (weights,))):
+    for name, function, more in (
+        ("self_guided.jax", predicted, ()),
+        ("guided.jax", guided, (weights,)),
+    ):
         with _without_folders():
             exported = jax.export.export(jax.jit(function), platforms=PLATFORMS)(
                 shapes, image, image, *more
             )
-        files[f"{function.__name__}.jax"] = bytes(exported.serialize())
-    files["params.npz"] = _npz({name: np.asarray(x) for name, x in params.items()})
+        files[name] = bytes(exported.serialize())
+    stream = io.BytesIO()
+    np.savez(stream, **{name: np.asarray(x) for name, x in params.items()})
+    files["params.npz"] = stream.getvalue()
     files["vocabulary.json"] = json.dumps(fuser.names, indent=0).encode()
     files["load.py"] = pathlib.Path(load_exported.__file__).read_bytes()
     readme = README.format(
@@ -142,7 +122,7 @@ def _files(fuser: Fuser) -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def _without_folders():
-    """Keeps the folders of this machine out of what is lowered: it names source files."""
+    """Keeps folder names of this machine out of the lowered code, which names source files."""
     option = "jax_hlo_source_file_canonicalization_regex"
     before = getattr(jax.config, option)
     jax.config.update(option, ".*/")
@@ -152,60 +132,33 @@ def _without_folders():
         jax.config.update(option, before)
 
 
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
-
-
-def fuse_whole(
+def fuse_any_size(
     model: EGMT,
     visible: Float[Array, "b h w 1"],
     infrared: Float[Array, "b h w 1"],
-    weights: Float[Array, "b k"] | None = None,
+    guidance: Guidance = PREDICTED,
 ) -> tuple[Float[Array, "b h w 1"], Float[Array, "b k"]]:
-    """What a call of the model gives, by operations whose shapes may be symbolic.
+    """Fuses like a call of the model, with operations whose shapes may be symbolic.
 
     The model reduces a pair to a size that depends on its own, which no symbolic shape can express.
-    Here the reduced pair lies in a square of fixed size, and its extent is data, as in a padded
+    Here the reduced pair lies in a square of fixed size, with its extent as data, as in a padded
     batch.
-
-    Args:
-      model: any.
-      visible: luma in [0, 1].
-      infrared: likewise.
-      weights: of the vocabulary's entities, in [0, 1]; None: the model's own probabilities.
 
     Returns:
       The fused luma in [0, 1], and the probability of each entity.
     """
     pair = jnp.concatenate([visible, infrared], axis=-1)
     batch, rows, columns = pair.shape[:3]
-    extents = [jnp.asarray(side).astype(jnp.int32) for side in (rows, columns)]
+    extents = [
+        jnp.broadcast_to(jnp.asarray(x).astype(jnp.int32), (batch,)) for x in (rows, columns)
+    ]
     longest = jnp.maximum(jnp.maximum(*extents), CONTEXT_SIDE)
     factor = longest.astype(jnp.float32) / CONTEXT_SIDE
-    down, across = (_area_weights(side, factor) for side in (rows, columns))
-    # Not in the lower precision that accelerators multiply matrices in: this is what is looked at.
-    pair = jnp.einsum("yh,bhwc->bywc", down, pair, precision="highest")
-    pair = jnp.einsum("xw,bywc->byxc", across, pair, precision="highest")
-    place = jnp.arange(CONTEXT_SIDE)
-    height, width = (divide_up(extent * CONTEXT_SIDE, longest) for extent in extents)
-    valid = (place[:, None] < height) & (place[None, :] < width)
-    visual = model.visual(
-        pair[..., :1], pair[..., 1:], jnp.broadcast_to(valid[None], (batch, *valid.shape))
-    )
-    visual = dataclasses.replace(visual, step=visual.step * factor)
-    entities = None if weights is None else model.whole_vocabulary(weights)
-    context = model.guide(visual, entities)
+    pair = layers.area_reduce(pair, *extents, factor, (CONTEXT_SIDE, CONTEXT_SIDE))
+    reduced = [layers.divide_up(extent * CONTEXT_SIDE, longest) for extent in extents]
+    valid = layers.inside(*reduced, (CONTEXT_SIDE, CONTEXT_SIDE))[..., 0] > 0.0
+    visual = model.visual(pair[..., :1], pair[..., 1:], valid)
+    visual = dataclasses.replace(visual, cell_size=visual.cell_size * factor)
     everything = jnp.ones((batch, rows, columns), bool)
-    fused = model.render(visible, infrared, context, everything)
+    fused = model.render(visible, infrared, model.guide(visual, guidance), everything)
     return fused, jax.nn.sigmoid(visual.entity_logits)
-
-
-def _area_weights(pixels, step: Float[Array, ""]) -> Float[Array, "cells pixels"]:
-    """Share of each pixel in each of `CONTEXT_SIDE` cells of `step` pixels; 0 beyond the last."""
-    start = jnp.arange(CONTEXT_SIDE, dtype=jnp.float32)[:, None] * step
-    stop = jnp.minimum(start + step, jnp.asarray(pixels).astype(jnp.float32))
-    pixel = jnp.arange(pixels, dtype=jnp.float32)[None, :]
-    share = jnp.maximum(jnp.minimum(stop, pixel + 1.0) - jnp.maximum(start, pixel), 0.0)
-    return share / jnp.maximum(jnp.sum(share, axis=1, keepdims=True), 1e-6)

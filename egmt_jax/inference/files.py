@@ -1,11 +1,9 @@
-"""Files of pairs to files of pictures: reading and writing go on beside the network."""
+"""Fuses files of pairs into image files; reading and writing overlap with the network."""
 
-import collections
-import concurrent.futures
 import dataclasses
-import itertools
+import functools
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -13,244 +11,217 @@ import numpy as np
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
+from egmt_jax.inference import drawing
+from egmt_jax.inference.arrays import to_luma
 from egmt_jax.inference.fuser import Fused, Fuser
-from egmt_jax.inference.overlay import attention_overlay
 from egmt_jax.io import images, registration
+from egmt_jax.io.lookahead import map_ahead
+from egmt_jax.io.pairs import Pair, PairFiles
 from egmt_jax.io.thermal import InfraredRange, check_float
+from egmt_jax.models import PREDICTED, Guidance
 from egmt_jax.models.egmt import SMALLEST_SIDE
 
 ASPECT = 0.05
-"""Share by which width to height may differ within a pair that is resampled to one size."""
+"""Relative difference of aspect ratios up to which a pair is resampled to one size."""
 
 FEW_OF_16_BITS = 1 << 14
-"""Visible 16-bit values that stay below this are likely 10, 12 or 14 bits that were not scaled."""
+"""Visible 16-bit values that stay below this are likely unscaled values of 10, 12 or 14 bits."""
 
 
 class Job(NamedTuple):
-    """What becomes what.
+    """Input and output files of one fusion.
 
     Attributes:
-      visible: file.
-      infrared: file.
-      out: PNG file.
-      overlay: PNG file of the attention over the picture; None: not drawn.
+      pair: the pair of images, or of videos.
+      out: PNG file, or video.
+      overlay: PNG file for the attention drawn over the image; None: not drawn.
     """
 
-    visible: pathlib.Path
-    infrared: pathlib.Path
+    pair: PairFiles
     out: pathlib.Path
     overlay: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How pairs become pictures.
+    """How files are fused.
 
     Attributes:
-      entities: that guide; None: the model's own; empty: none.
-      size: "visible" or "infrared": whose size the picture has where the two differ.
-      grey: luma without colour.
+      guidance: of every fusion.
+      size: "visible" or "infrared": which size the result has if they differ.
+      grey: write luma without colour.
       infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
       black_hot: warm is dark in the infrared images.
     """
 
-    entities: Sequence[str] | None = None
+    guidance: Guidance = PREDICTED
     size: str = "visible"
     grey: bool = False
     infrared_range: InfraredRange | None = None
     black_hot: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """A pair as it is fused: uint8 [H, W, 1 or 3], and infrared [H, W, 1 or 3] of any depth."""
-
-    visible: np.ndarray
-    infrared: np.ndarray
-    warnings: tuple[str, ...]
-
-
 def fuse_files(
     fuser: Fuser, jobs: Sequence[Job], settings: Settings, threads: int = 2
 ) -> tuple[list[str], list[str]]:
-    """Fuses pairs of files into 8-bit PNG files; one that fails does not stop the others.
+    """Fuses pairs of files into 8-bit PNG files; a failure does not stop the other pairs.
 
     Args:
-      fuser: of a model.
+      fuser: a model.
       jobs: any number.
-      settings: of all of them.
-      threads: that read and write; at most twice as many pairs are in memory beside the one that
-        is being fused.
+      settings: for all jobs.
+      threads: that read, and that write; the memory holds at most twice as many pairs beside the
+        one that is being fused.
 
     Returns:
-      What failed, and what is suspicious: a line each, in the order of `jobs`.
+      Failures and warnings, a line each, in the order of `jobs`.
     """
-    failures: dict[int, str] = {}
     warnings: list[str] = []
-    writes: collections.deque = collections.deque()
 
-    def wait_for_a_write():
-        place, future = writes.popleft()
-        if (error := future.exception()) is not None:
-            failures[place] = _line(jobs[place], error)
+    def read(job: Job, _):
+        return read_pair(job.pair, settings.size)
 
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    def fuse(job: Job, found: tuple[Pair, list[str]]) -> Fused:
+        pair, suspicious = found
+        warnings.extend(suspicious)
+        return fuser(
+            pair.visible,
+            pair.infrared,
+            settings.guidance,
+            infrared_range=settings.infrared_range,
+            black_hot=settings.black_hot,
+        )
+
+    def write(job: Job, fused: Fused) -> None:
+        if job.overlay is not None:
+            entities = None if settings.guidance.names is None else fused.guides
+            images.write_png(job.overlay, drawing.overlay(fused, entities))
+        # Last: a pair is complete if this file exists.
+        images.write_png(job.out, images.to_uint8(fused.luma) if settings.grey else fused.image)
+
+    def attempt(function, item):
+        """(job, value) -> (job, result), or (job, what failed); failures pass through."""
+        job, value = item
+        if isinstance(value, str):
+            return item
         try:
-            readers = _ahead(pool, jobs, settings, threads)
-            bar = tqdm(readers, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1 or None)
-            for place, future in enumerate(bar):
-                if (error := future.exception()) is not None:
-                    failures[place] = _line(jobs[place], error)
-                    continue
-                pair = future.result()
-                warnings += pair.warnings
-                try:
-                    fused = fuser(
-                        pair.visible,
-                        pair.infrared,
-                        settings.entities,
-                        infrared_range=settings.infrared_range,
-                        black_hot=settings.black_hot,
-                    )
-                except Exception as error:
-                    failures[place] = _line(jobs[place], error)
-                    continue
-                writes.append((place, pool.submit(_write, jobs[place], fused, settings)))
-                if len(writes) > threads:
-                    wait_for_a_write()
-            while writes:
-                wait_for_a_write()
-        except BaseException:
-            # What is being written is finished, what has not begun is not begun.
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [failures[place] for place in sorted(failures)], warnings
+            return job, function(job, value)
+        except Exception as error:
+            return job, _failure(job, error)
+
+    pairs = map_ahead(
+        functools.partial(attempt, read), ((job, None) for job in jobs), threads, threads
+    )
+    bar = tqdm(pairs, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1 or None)
+    fusions = (attempt(fuse, item) for item in bar)
+    written = map_ahead(functools.partial(attempt, write), fusions, threads, threads)
+    return [value for _, value in written if isinstance(value, str)], warnings
 
 
-def _line(job: Job, error: BaseException) -> str:
-    """What to tell of a pair that failed, for whatever reason; Ctrl-C stays what it is."""
-    if not isinstance(error, Exception):
-        raise error
+def _failure(job: Job, error: Exception) -> str:
+    """One line about a pair that failed; names its files."""
     reason = (str(error).strip() or "no reason given").splitlines()[0]
     if not isinstance(error, UserError):
         reason = f"{type(error).__name__}: {reason}"
-    elif str(job.visible) in reason or str(job.infrared) in reason or str(job.out) in reason:
+    elif any(str(path) in reason for path in (job.pair.visible, job.pair.infrared, job.out)):
         return str(error)
-    return f"{job.visible} and {job.infrared}: {reason}"
+    return f"{job.pair.visible} and {job.pair.infrared}: {reason}"
 
 
-def _ahead(pool, jobs: Iterable[Job], settings: Settings, threads: int):
-    """Futures of the pairs in order, of which some are being read already."""
-    jobs = iter(jobs)
-    waiting = collections.deque(
-        pool.submit(read_pair, job, settings.size) for job in itertools.islice(jobs, threads)
-    )
-    while waiting:
-        future = waiting.popleft()
-        waiting.extend(
-            pool.submit(read_pair, job, settings.size) for job in itertools.islice(jobs, 1)
-        )
-        yield future
-
-
-def read_pair(job: Job, size: str = "visible") -> Pair:
-    """Reads a pair, brings it to one size, and looks for what is suspicious about it.
+def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]:
+    """Reads a pair and brings it to one size.
 
     Args:
-      job: names the files.
-      size: "visible" or "infrared": whose size counts where the two differ.
+      files: the files.
+      size: "visible" or "infrared": which size to take if they differ.
+
+    Returns:
+      The pair, visible in 8 bits and infrared as deep as its file; warnings, a line each.
 
     Raises:
-      UserError: a file that cannot be read, one of less than 16 pixels, both are one file, or
-        shapes that differ by more than `ASPECT`.
+      UserError: a file cannot be read or has fewer than 16 pixels, both are one file, or the
+        aspect ratios differ by more than `ASPECT`.
     """
-    deep, infrared = images.read_deep_image(job.visible), images.read_deep_image(job.infrared)
-    pair = prepare(job, _eight_bits(deep, job.visible), infrared, size)
+    deep, infrared = images.read_deep_image(files.visible), images.read_deep_image(files.infrared)
+    pair, warnings = prepare(files, _eight_bits(deep, files.visible), infrared, size)
     if deep.dtype == np.uint16 and (brightest := int(deep.max())) < FEW_OF_16_BITS:
         warning = (
-            f"{job.visible}: no value above {brightest} of 65535, so it comes out dark; if it was "
-            "taken in fewer than 16 bits, multiply it first"
+            f"{files.visible}: no value above {brightest} of 65535, so the result is dark; if it "
+            "has fewer than 16 bits, multiply it first"
         )
-        return dataclasses.replace(pair, warnings=(warning, *pair.warnings))
-    return pair
+        warnings.insert(0, warning)
+    return pair, warnings
 
 
-def prepare(job: Job, visible: np.ndarray, infrared: np.ndarray, size: str = "visible") -> Pair:
-    """Brings two images to one size, and looks for what is suspicious about them.
-
-    Args:
-      job: names the files that they are from.
-      visible: uint8 [H, W, 1 or 3].
-      infrared: [H, W, 1 or 3] of any depth.
-      size: as for `read_pair`.
-
-    Raises:
-      UserError: as `read_pair`, of images that are read.
-    """
-    for path, image in ((job.visible, visible), (job.infrared, infrared)):
+def prepare(
+    files: PairFiles, visible: np.ndarray, infrared: np.ndarray, size: str = "visible"
+) -> tuple[Pair, list[str]]:
+    """Like `read_pair`, for images that are read: uint8 [H, W, 1 or 3] and any [H, W, 1 or 3]."""
+    for path, image in ((files.visible, visible), (files.infrared, infrared)):
         if min(image.shape[:2]) < SMALLEST_SIDE:
             raise UserError(
                 f"{path}: {image.shape[1]} x {image.shape[0]} pixels; at least {SMALLEST_SIDE} "
                 "each way are needed"
             )
-    if job.visible.samefile(job.infrared):
-        raise UserError(f"{job.visible}: one file is both visible and infrared; name two")
+    if files.visible.samefile(files.infrared):
+        raise UserError(f"{files.visible}: given as both visible and infrared; name two files")
     if infrared.dtype == np.float32:
-        check_float(infrared, str(job.infrared), None)
+        check_float(infrared, str(files.infrared), None)
     warnings = []
     if images.is_colourful(infrared):
         warnings.append(
-            f"{job.infrared}: colourful for an infrared picture: are visible and infrared swapped, "
-            "or is it drawn in false colours?"
+            f"{files.infrared}: has colours: are visible and infrared swapped, or is it in false "
+            "colours?"
         )
+    infrared = to_luma(infrared, "infrared", deep=True)[..., None]
     if visible.shape[:2] != infrared.shape[:2]:
-        _check_aspect(job, visible.shape, infrared.shape)
+        _check_aspect(files, visible.shape, infrared.shape)
         if size == "visible":
             infrared = resample(infrared, visible.shape[:2])
         else:
             visible = resample(visible, infrared.shape[:2])
+    pair = Pair(files.id, visible, infrared)
     if min(visible.shape[:2]) >= registration.SMALLEST_SIDE:
-        lumas = images.to_grey(visible), infrared.mean(axis=2, dtype=np.float32)
-        shift = registration.edge_shift(*lumas)
+        shift = registration.edge_shift(pair.luma, infrared[..., 0])
         if shift is not None:
             warnings.append(
-                f"{job.infrared}: seems to lie {shift[0]:+.0f} pixels down and {shift[1]:+.0f} to "
-                f"the right of {job.visible}: register the two first"
+                f"{files.infrared}: seems to be shifted by {shift[0]:+.0f} pixels down and "
+                f"{shift[1]:+.0f} to the right against {files.visible}: register the two first"
             )
-    return Pair(visible, infrared, tuple(warnings))
+    return pair, warnings
 
 
 def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resamples [H, W, C] to rows and columns: averages areas to shrink, linear to enlarge."""
+    """Resamples [H, W, C] to rows and columns: area averages to shrink, linear to enlarge."""
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
 
 
-def _check_aspect(job: Job, visible: tuple[int, ...], infrared: tuple[int, ...]) -> None:
+def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[int, ...]) -> None:
     aspects = [shape[1] / shape[0] for shape in (visible, infrared)]
     difference = max(aspects) / min(aspects) - 1.0
-    if difference > ASPECT:
-        raise UserError(
-            f"{job.visible} has {visible[1]} x {visible[0]} pixels, {job.infrared} "
-            f"{infrared[1]} x {infrared[0]}: their shapes differ by {difference:.0%}, {ASPECT:.0%} "
-            "is allowed; crop one of them first"
-        )
+    if difference <= ASPECT:
+        return
+    rotated = [
+        path.name
+        for path in (files.visible, files.infrared)
+        if path.suffix.lower() in images.SUFFIXES
+        and images.has_exif_rotation(images.read_bytes(path))
+    ]
+    hint = f" (the EXIF data of {rotated[0]} rotate it)" if len(rotated) == 1 else ""
+    raise UserError(
+        f"{files.visible} has {visible[1]} x {visible[0]} pixels, {files.infrared} "
+        f"{infrared[1]} x {infrared[0]}{hint}: their aspect ratios differ by {difference:.0%}, "
+        f"{ASPECT:.0%} is allowed; crop one of them first"
+    )
 
 
 def _eight_bits(visible: np.ndarray, path: pathlib.Path) -> np.ndarray:
-    """Pictures are written in 8 bits: a deeper visible image is brought to that, by full range."""
+    """uint8 of the full range of a deeper visible image, since 8 bits are written."""
     if visible.dtype == np.uint16:
         return np.rint(visible / np.float32(257.0)).astype(np.uint8)
     if visible.dtype == np.float32:
         check_float(visible, str(path), "divide them")
         return images.to_uint8(visible)
     return visible
-
-
-def _write(job: Job, fused: Fused, settings: Settings) -> None:
-    picture = images.to_uint8(fused.fused) if settings.grey else fused.image
-    if job.overlay is not None:
-        overlay = attention_overlay(fused, None if settings.entities is None else fused.guides)
-        images.write_png(job.overlay, overlay)
-    images.write_png(job.out, picture)  # last: where it exists, the pair is done

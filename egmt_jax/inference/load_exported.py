@@ -1,4 +1,4 @@
-"""Loads the fusion model that lies beside this file; needs jax, numpy and flatbuffers alone."""
+"""Loads the fusion model in this folder; needs only jax, numpy and flatbuffers."""
 
 import json
 import pathlib
@@ -9,17 +9,17 @@ import numpy as np
 
 
 def load(folder=pathlib.Path(__file__).parent):
-    """Loads an exported model.
+    """Loads a model.
 
     Args:
-      folder: that `egmt export-model` wrote; by default the one that this file is in.
+      folder: written by `egmt export-model`; by default the folder of this file.
 
     Returns:
-      `fuse(visible, infrared, entities=None)` and the names of the entities. It takes luma and
-      infrared, float32 [B, H, W, 1] in [0, 1], any H and W of 16 or more, and a list of entities
-      that guide (None: the model's own; empty: none). It returns the fused luma likewise, and the
-      probability of every entity, float32 [B, K]. Each new size is compiled once. An entity that
-      is not among the names raises ValueError.
+      `fuse(visible, infrared, entities=None)` and the names of the entities. `fuse` takes luma and
+      infrared, float32 [B, H, W, 1] in [0, 1], H and W at least 16, and a list of entities that
+      guide (None: the classifier's own choice; empty: no guidance). It returns the fused luma,
+      float32 [B, H, W, 1] in [0, 1], and the probability of every entity, float32 [B, K]. Each new
+      size is compiled once. An unknown entity raises ValueError.
     """
     folder = pathlib.Path(folder)
     names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))

@@ -1,94 +1,86 @@
-"""The geometry of large images: reduction on the host, tiles with margins, maps brought to size."""
+"""The geometry of images of any size: canvases, reduction on the host, tiles with margins."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Shaped
+
+from egmt_jax.models.egmt import CONTEXT_SIDE
+from egmt_jax.models.layers import area_weights, linear_weights
 
 STRIP = 512
 """Rows that are converted to float32 at a time while a large image is reduced."""
 
+OVERHEAD = 2_000
+"""Cost of one more tile, in pixels rendered."""
 
-def unit(image: np.ndarray) -> np.ndarray:
+
+def to_unit_range(image: Shaped[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     """float32 in [0, 1] from uint8; float32 passes through."""
     return image.astype(np.float32) / np.float32(255.0) if image.dtype == np.uint8 else image
 
 
-class Reduction(NamedTuple):
-    """How an image is brought to the size that its context is found on; see `reduction`.
-
-    Attributes:
-      down: float32 [h, H], share of each row in each row of the reduced image; rows sum to 1.
-      across: float32 [w, W], likewise for columns.
-      factor: pixels per pixel of the reduced image, 1 or more.
-    """
-
-    down: np.ndarray
-    across: np.ndarray
-    factor: float
-
-
-def reduction(size: tuple[int, int], side: int) -> Reduction:
-    """Averages over areas, so that the long side has at most `side` pixels.
-
-    Applied, it gives what `egmt_jax.models.layers.reduce_to` gives for an image without padding, to
-    float32 rounding.
-
-    Args:
-      size: rows and columns of the image.
-      side: pixels.
-    """
-    long = max(*size, side)
-    down, across = (
-        _area_weights(pixels, -(-pixels * side // long), long / side) for pixels in size
-    )
-    return Reduction(down, across, long / side)
+def to_canvas(
+    visible: Shaped[np.ndarray, "h w"], infrared: Shaped[np.ndarray, "h w"], shape: tuple[int, int]
+) -> tuple[
+    Float32[np.ndarray, "1 y x 1"], Float32[np.ndarray, "1 y x 1"], Bool[np.ndarray, "1 y x"]
+]:
+    """Both images at the top left of canvases of `shape`, and the mask of real pixels."""
+    height, width = visible.shape
+    pair = np.zeros((2, 1, *shape, 1), np.float32)
+    for modality, image in enumerate((visible, infrared)):
+        pair[modality, 0, :height, :width, 0] = to_unit_range(image)
+    valid = np.zeros((1, *shape), bool)
+    valid[0, :height, :width] = True
+    return pair[0], pair[1], valid
 
 
-def _area_weights(pixels: int, cells: int, step: float) -> np.ndarray:
-    """Share of each pixel in each cell of `step` pixels: float32 [cells, pixels]."""
-    start = np.arange(cells)[:, None] * step
-    stop = np.minimum(start + step, pixels)
-    pixel = np.arange(pixels)[None, :]
-    share = np.clip(np.minimum(stop, pixel + 1.0) - np.maximum(start, pixel), 0.0, None)
-    return (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+def reduce_image(
+    image: Shaped[np.ndarray, "h w"], side: int = CONTEXT_SIDE
+) -> tuple[Float32[np.ndarray, "y x"], float]:
+    """Area averages on the host, as `egmt_jax.models.layers.reduce_to` computes them on the device.
 
-
-def reduce_image(image: np.ndarray, how: Reduction) -> np.ndarray:
-    """Applies a reduction on the host; no more than a strip is ever held in float32.
+    At most a strip is held in float32.
 
     Args:
-      image: uint8, or float32 in [0, 1], [H, W].
-      how: of its size.
+      image: uint8, or float32 in [0, 1].
+      side: largest long side of the result in pixels.
 
     Returns:
-      float32 [h, w] in [0, 1].
+      float32 in [0, 1], and pixels per pixel of the result, at least 1.
     """
-    reduced = np.zeros((len(how.down), len(how.across)), np.float32)
+    long = max(*image.shape, side)
+    factor = long / side
+    down, across = (
+        area_weights(pixels, pixels, np.float32(factor), -(-pixels * side // long), np)
+        for pixels in image.shape
+    )
+    reduced = np.zeros((len(down), len(across)), np.float32)
     for top in range(0, len(image), STRIP):
-        cells = slice(int(top / how.factor), math.ceil((top + STRIP) / how.factor) + 1)
-        strip = unit(image[top : top + STRIP]) @ how.across.T
-        reduced[cells] += how.down[cells, top : top + STRIP] @ strip
-    return reduced
+        cells = slice(int(top / factor), math.ceil((top + STRIP) / factor) + 1)
+        strip = to_unit_range(image[top : top + STRIP]) @ across.T
+        reduced[cells] += down[cells, top : top + STRIP] @ strip
+    return reduced, factor
 
 
-def enlarge(grid: np.ndarray, step: float, size: tuple[int, int]) -> np.ndarray:
+def enlarge(
+    grid: Float[np.ndarray, "y x"], cell_size: float, size: tuple[int, int]
+) -> Float32[np.ndarray, "h w"]:
     """Interpolates values at the centres of cells linearly, constant beyond the outermost.
 
     Args:
-      grid: float [h, w].
-      step: pixels per cell.
+      grid: one value per cell.
+      cell_size: pixels per cell.
       size: rows and columns of the result.
-
-    Returns:
-      float32 [H, W].
     """
 
     def weights(pixels: int, cells: int) -> np.ndarray:
-        place = np.clip((np.arange(pixels) + 0.5) / step - 0.5, 0.0, cells - 1)[:, None]
-        return np.clip(1.0 - np.abs(place - np.arange(cells)), 0.0, None).astype(np.float32)
+        positions = (np.arange(pixels, dtype=np.float32) + 0.5) / np.float32(cell_size) - 0.5
+        return linear_weights(positions, np.float32(cells - 1), cells, np)
 
-    down, across = (weights(pixels, cells) for pixels, cells in zip(size, grid.shape, strict=True))
+    down, across = (weights(*axis) for axis in zip(size, grid.shape, strict=True))
     return down @ grid.astype(np.float32) @ across.T
 
 
@@ -96,8 +88,8 @@ class Tile(NamedTuple):
     """A tile of an image.
 
     Attributes:
-      origin: row and column where what is rendered begins, margin included.
-      core: rows and columns of the image that it gives.
+      origin: row and column of its first pixel, margin included.
+      core: rows and columns of the image that are taken from it.
     """
 
     origin: tuple[int, int]
@@ -105,31 +97,36 @@ class Tile(NamedTuple):
 
 
 def layout(
-    size: tuple[int, int], longest: int, margin: int, align: int
+    size: tuple[int, int], shapes: Sequence[tuple[int, int]], margin: int
 ) -> tuple[tuple[int, int], list[Tile]]:
-    """Cuts an image into tiles that overlap by a margin; they agree where the margin suffices.
+    """Covers an image with overlapping tiles of one shape.
 
     Args:
       size: rows and columns of the image.
-      longest: an axis with more pixels is cut into the fewest equal parts of at most so many.
-      margin: pixels around each part, such as the receptive field; rounded up to `align`.
-      align: origins are multiples of this many pixels.
+      shapes: of tiles, margins included; the cheapest one for this size is chosen.
+      margin: pixels of a tile that are not used where it borders on another; shapes are longer than
+        two margins.
 
     Returns:
-      Rows and columns of every tile with its margins (the image may end within it), and the tiles.
+      The shape of every tile (the image may end inside), and the tiles.
     """
-    margin = -(-margin // align) * align
-    extents, starts = [], []
-    for side in size:
-        parts = -(-side // longest)
-        core = -(-side // (parts * align)) * align
-        extents.append(side if parts == 1 else core + 2 * margin)
-        starts.append([(start, min(start + core, side)) for start in range(0, side, core)])
-    tiles = [
-        Tile(
-            (max(0, top - margin), max(0, left - margin)), (slice(top, bottom), slice(left, right))
-        )
-        for top, bottom in starts[0]
-        for left, right in starts[1]
+
+    def cover(side: int, length: int) -> list[tuple[int, slice]]:
+        step = length - 2 * margin
+        count = max(1, math.ceil((side - 2 * margin) / step))
+        starts = [0, *(k * step + margin for k in range(1, count)), side]
+        return [(k * step, slice(starts[k], starts[k + 1])) for k in range(count)]
+
+    covers = [[cover(*axis) for axis in zip(size, shape, strict=True)] for shape in shapes]
+    costs = [
+        len(rows) * len(columns) * (math.prod(shape) + OVERHEAD)
+        for shape, (rows, columns) in zip(shapes, covers, strict=True)
     ]
-    return tuple(extents), tiles
+    best = costs.index(min(costs))
+    rows, columns = covers[best]
+    tiles = [
+        Tile((top, left), (core_rows, core_columns))
+        for top, core_rows in rows
+        for left, core_columns in columns
+    ]
+    return shapes[best], tiles

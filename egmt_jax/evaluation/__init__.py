@@ -1,0 +1,1 @@
+"""Evaluation of models on pairs: scores, entire splits, the effect of guidance."""

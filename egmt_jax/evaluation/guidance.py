@@ -1,0 +1,39 @@
+"""What guides the fusion of each pair of an evaluation."""
+
+from collections.abc import Iterable, Iterator
+
+from egmt_jax.errors import UserError
+from egmt_jax.io.pairs import Pair
+from egmt_jax.models import PREDICTED, UNGUIDED, Guidance
+
+POLICIES = ("predicted", "own", "shuffled", "none")
+
+
+def check_policy(policy: str) -> None:
+    """Raises UserError for an unknown policy."""
+    if policy not in POLICIES:
+        raise UserError(f"evaluation.guidance={policy!r}: known are {', '.join(POLICIES)}")
+
+
+def guided(pairs: Iterable[Pair], policy: str) -> Iterator[tuple[Pair, Guidance]]:
+    """Pairs with the guidance of their fusion.
+
+    Args:
+      pairs: any number.
+      policy: "predicted": the classifier's own probabilities; "own": the entities of the pair;
+        "shuffled": the entities of another pair, half of all pairs away, since neighbours may show
+        the same scene; "none": no guidance.
+
+    Raises:
+      UserError: another policy.
+    """
+    check_policy(policy)
+    if policy == "shuffled":
+        pairs = list(pairs)
+        half = len(pairs) // 2
+        for pair, other in zip(pairs, pairs[half:] + pairs[:half], strict=True):
+            yield pair, Guidance(other.entities if half else ())
+        return
+    fixed = {"predicted": PREDICTED, "none": UNGUIDED}.get(policy)
+    for pair in pairs:
+        yield pair, fixed or Guidance(pair.entities)
