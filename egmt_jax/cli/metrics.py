@@ -29,9 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=pathlib.Path,
         metavar="TABLE.csv",
-        help="per-image scores; beside it TABLE.md (means), TABLE.json (versions, conventions, "
-        "hashes of all files) and TABLE.partial.csv, from which an interrupted run goes on and a "
-        "later one takes what has not changed",
+        help="per-image scores; also writes TABLE.md (means) and TABLE.json (versions, "
+        "conventions, hashes of all files)",
     )
     parser.add_argument(
         "--plot",
@@ -40,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="box plot per method and metric, PNG or SVG (needs the extra [plot])",
     )
     parser.epilog = """\
-Files are matched by stem; those of one stem must have the same size. Everything is measured on
-8-bit grey values; colour files are converted to BT.601 luma. Prints a table of means whose arrows
-point to better, with the best in bold, and the mean rank per method where there are several. The
+Files match by stem and must have the same size. Metrics are computed on 8-bit grey values; colour
+files are converted to BT.601 luma. Prints a table of means; arrows point in the better direction.
+With several methods, the best value is bold, the second best underlined, and the last column has
+the mean rank over EN, SD, SF, AG, MI, SCD, VIF, Qabf and SSIM (ties share their mean rank). The
 docstrings of egmt_jax.metrics define every metric.
 
 examples:
@@ -52,14 +52,11 @@ examples:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Scores, prints the table of means, and writes the files asked for.
-
-    Returns:
-      0.
+    """Scores, prints the table of means, writes the requested files, and returns 0.
 
     Raises:
-      UserError: folders, files or outputs cannot be used; files that lack a partner, cannot be read
-        or have another size are listed on standard error first, all of them.
+      UserError: folders, files or outputs cannot be used. All files without a partner, not readable
+        or of a wrong size are listed on standard error first.
     """
     fused = _named_folders(arguments.fused)
     out, plot = arguments.out, arguments.plot
@@ -71,29 +68,28 @@ def run(arguments: argparse.Namespace) -> int:
     from egmt_jax.metrics import folders, manifest, summary, to_markdown, write_csv, write_manifest
     from egmt_jax.metrics.plot import check_plot, write_plot
 
-    journal = None if out is None else out.with_suffix(".partial.csv")
     if plot is not None:
         check_plot(plot)
         check_writable(plot)
     if out is not None:
-        for path in (out, out.with_suffix(".md"), out.with_suffix(".json"), journal):
+        for path in (out, out.with_suffix(".md"), out.with_suffix(".json")):
             check_writable(path)
     checked, problems = folders.check_folders(fused, arguments.visible, arguments.infrared)
     if problems:
         print("\n".join(problems), file=sys.stderr)
-        raise UserError(f"{len(problems)} of the files cannot be scored (listed above); mend them")
+        raise UserError(f"cannot score: fix the problems listed above ({len(problems)})")
     for warning in checked.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
     keep_compiled()
-    rows = {method: folders.score_files(checked, method, journal) for method in checked.methods}
+    rows = {method: folders.score_files(checked, method) for method in fused}
     table = to_markdown({method: summary(own) for method, own in rows.items()})
     print(table, end="")
     if out is not None:
         write_csv(out, _flat(rows))
         write_atomically(out.with_suffix(".md"), table.encode())
         scored = {
-            role: {name: (group[name].path, group[name].sha256) for name in checked.ids}
+            role: {name: (file.path, file.sha256) for name, file in group.items()}
             for role, group in checked.files.items()
         }
         write_manifest(out.with_suffix(".json"), manifest(scored))
@@ -103,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _named_folders(words: list[str]) -> dict[str, pathlib.Path]:
-    """`NAME=DIR` or `DIR`, which is called by its own name."""
+    """Folders by name, from `NAME=DIR` or `DIR`, whose name is that of the folder."""
     found: dict[str, pathlib.Path] = {}
     for word in words:
         name, equals, folder = word.partition("=")
@@ -112,13 +108,13 @@ def _named_folders(words: list[str]) -> dict[str, pathlib.Path]:
         if not name or not folder:
             raise UserError(f"--fused {word}: write NAME=DIR, or DIR alone")
         if name in found:
-            raise UserError(f"--fused {word}: two results are called {name}; write NAME=DIR")
+            raise UserError(f"--fused {word}: two methods have the name {name}; write NAME=DIR")
         found[name] = pathlib.Path(folder)
     return found
 
 
 def _flat(rows: dict[str, list[dict]]) -> list[dict]:
-    """Rows of all methods, with a column for the method where there are several."""
+    """Rows of all methods, with a column `method` if there are several."""
     if len(rows) == 1:
         return next(iter(rows.values()))
     return [

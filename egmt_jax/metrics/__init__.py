@@ -1,9 +1,10 @@
-"""Fusion metrics in JAX: each as a function, the whole table for one pair, and tables over sets of
-images.
+"""Fusion metrics in JAX: one function per metric, all of them for one pair, tables over sets.
 
-All are measured on 8-bit grey values, the arguments always in the order fused, visible, infrared.
-Definitions, units, ranges and sources are in the docstrings; `METRICS` says which direction is
-better.
+Metrics take `fused`, and most `visible` and `infrared`: uint8 or float [H, W] of one shape, with
+8-bit grey values. Where arrays are padded, `size` is the true (height, width) of the image in their
+top left corner. They return a float32 scalar, work under `jax.jit`, `jax.vmap` and `jax.grad`, and
+raise ValueError for shapes that differ. Docstrings have the definition, unit, range and source of
+each, with F the fused image and A, B the infrared and visible image; `METRICS` has the direction.
 """
 
 from egmt_jax.metrics.edges import edge_preservation
@@ -28,9 +29,10 @@ from egmt_jax.metrics.statistics import (
     sum_of_correlations_of_differences,
 )
 from egmt_jax.metrics.structure import structural_similarity, visual_information_fidelity
-from egmt_jax.metrics.table import METRICS, fusion_metrics
+from egmt_jax.metrics.table import FIELD_METRICS, METRICS, fusion_metrics
 
 __all__ = [
+    "FIELD_METRICS",
     "METRICS",
     "average_gradient",
     "correlation_coefficient",

@@ -1,29 +1,40 @@
 """Scores of a multi-label classifier: average precision, its gain over chance, F1."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+Values = np.ndarray | Sequence
 
-def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+
+def average_precision(scores: Values, labels: Values) -> np.ndarray | float:
     """Area under the precision-recall steps: the mean, over positives, of the precision at each.
 
-    Ties count at their worst order, so that a constant score gets no credit from luck.
+    Ties count in their worst order, so that a constant score gets no credit from luck.
 
     Args:
-      scores: float [N], higher is more likely.
-      labels: bool [N]; at least one True.
+      scores: float [..., N], a ranking per row (such as a row per entity); higher is more likely.
+      labels: bool [..., N].
 
     Returns:
-      In (0, 1]; the prevalence is what chance gives.
-
-    Raises:
-      ValueError: no positive.
+      float64 [...] in (0, 1], nan for rows without a positive; chance level is the prevalence.
     """
-    labels = np.asarray(labels, bool)
-    if not labels.any():
-        raise ValueError("average precision needs at least one positive")
-    ranked = labels[np.lexsort((labels, -np.asarray(scores)))]
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].mean())
+    scores, labels = np.asarray(scores), np.asarray(labels, bool)
+    ranked = np.take_along_axis(labels, np.lexsort((labels, -scores), axis=-1), axis=-1)
+    precision = np.cumsum(ranked, axis=-1) / np.arange(1, ranked.shape[-1] + 1)
+    positives = ranked.sum(axis=-1)
+    return (precision * ranked).sum(axis=-1) / np.where(positives > 0, positives, np.nan)
+
+
+def normalised_gain(precision: Values | float, prevalence: Values | float) -> np.ndarray | float:
+    """(AP - p) / (1 - p): 0 for chance, 1 for a perfect ranking, nan where p is 1.
+
+    Args:
+      precision: average precision AP, float [...].
+      prevalence: share p of positives, in [0, 1], float [...].
+    """
+    rest = 1.0 - np.asarray(prevalence, np.float64)
+    return (np.asarray(precision) - prevalence) / np.where(rest > 0.0, rest, np.nan)
 
 
 def classification_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -34,31 +45,27 @@ def classification_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict
       labels: bool [N, K].
 
     Returns:
-      `mAP`: mean average precision over the entities with a positive; `gain`: the mean of
-      (AP - p) / (1 - p) over entities of prevalence 0 < p < .5, 0 for chance and 1 for a perfect
-      ranking; `F1_micro` and `F1_macro` at probability .5, the second over entities with a
-      positive; `entities`, how many those are. A value without any entity to count is nan.
+      `mAP`: mean average precision over the entities with a positive; `gain`: mean
+      `normalised_gain` over the entities of prevalence 0 < p < 0.5; `F1_micro` and `F1_macro` at
+      probability 0.5, `F1_macro` over the entities with a positive; `entities`: number of these.
+      A mean over no entity is nan.
     """
-    labels = np.asarray(labels, bool)
-    prevalence = labels.mean(axis=0)
-    present = np.flatnonzero(prevalence > 0.0)
-    precision = {k: average_precision(probabilities[:, k], labels[:, k]) for k in present}
-    gains = [
-        (precision[k] - prevalence[k]) / (1.0 - prevalence[k])
-        for k in present
-        if prevalence[k] < 0.5
-    ]
-    chosen = np.asarray(probabilities) >= 0.5
-    right = (chosen & labels).sum(axis=0)
-    either = chosen.sum(axis=0) + labels.sum(axis=0)
+    probabilities, labels = np.asarray(probabilities), np.asarray(labels, bool)
+    probabilities, labels = probabilities.T, labels.T
+    prevalence = labels.mean(axis=1)
+    present, rare = prevalence > 0.0, (prevalence > 0.0) & (prevalence < 0.5)
+    precision = average_precision(probabilities, labels)
+    predicted = probabilities >= 0.5
+    correct = (predicted & labels).sum(axis=1)
+    either = predicted.sum(axis=1) + labels.sum(axis=1)
     return {
-        "mAP": _mean(list(precision.values())),
-        "gain": _mean(gains),
-        "F1_micro": float(2.0 * right.sum() / either.sum()) if either.sum() else float("nan"),
-        "F1_macro": _mean(list(2.0 * right[present] / either[present])),
-        "entities": len(present),
+        "mAP": _mean(precision[present]),
+        "gain": _mean(normalised_gain(precision, prevalence)[rare]),
+        "F1_micro": float(2.0 * correct.sum() / either.sum()) if either.sum() else float("nan"),
+        "F1_macro": _mean(2.0 * correct[present] / either[present]),
+        "entities": int(present.sum()),
     }
 
 
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")

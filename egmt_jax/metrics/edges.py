@@ -1,18 +1,17 @@
-"""Qabf: how well the edges of the sources survive in the fused image."""
+"""Qabf: the share of the edges of the sources that the fused image preserves."""
 
 import math
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
-from egmt_jax.metrics.regions import Size, as_float, cut, extent, root, total
+from egmt_jax.metrics.regions import Grey, Scalar, Size, as_float, cut, extent, root, total
 
 STRENGTH = (0.9994, -15.0, 0.5)  # Gamma, kappa, sigma
 ANGLE = (0.9879, -22.0, 0.8)
 # arctan x = x (1 + a_1 x^2 + a_2 x^4 ...) for 0 <= x <= 1, to 2e-8: Abramowitz and Stegun, Handbook
-# of Mathematical Functions, 4.4.49. XLA's own arctangent takes longer than all the rest on CPU.
+# of Mathematical Functions, 4.4.49. On CPU, XLA's arctangent takes longer than the rest of Qabf.
 ARCTANGENT = (
     -0.3333314528,
     0.1999355085,
@@ -26,10 +25,8 @@ ARCTANGENT = (
 
 
 @jax.jit
-def edge_preservation(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
-) -> Array:
-    """Qabf: edge strength and orientation of the sources that the fused image preserves.
+def edge_preservation(fused: Grey, visible: Grey, infrared: Grey, *, size: Size = None) -> Scalar:
+    """Qabf: preservation of the edge strength and orientation of the sources.
 
     Definition: Sobel gradients with zeros outside the image; strength g = sqrt(gx^2 + gy^2), angle
     a = arctan(gy / gx), pi/2 where gx = 0. For each source, with the ratio G of the smaller to the
@@ -40,20 +37,11 @@ def edge_preservation(
     Qabf is the mean of Q over both sources and all pixels, weighted by the strength in the source.
     Symmetric in the sources. Higher is better. Range: 0 to 0.976; 0 where both sources are black.
     The zeros outside make an edge of any border that is not black, so equal constant images have
-    0.975. A single flip may change the value, as upright edges keep the angle pi/2.
+    0.975. A single flip may change the value, since vertical gradients keep the angle pi/2.
 
     Source: Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters
-    36(4), 2000. Code differs at the border (replicated or cropped), in the case of equal strengths
-    (the paper's ratio is 1 there; the value hardly moves) and in the exponent of the weights.
-
-    Args:
-      fused: uint8 or float [H, W], 8-bit grey values.
-      visible: the same shape.
-      infrared: the same shape.
-      size: true (height, width) where the arrays are padded.
-
-    Returns:
-      float32 scalar.
+    36(4), 2000. Other code replicates or crops the border, uses a ratio of 1 for equal strengths,
+    as in the paper (the value hardly changes), or raises the weights to another power.
     """
     images = as_float(fused, visible, infrared)
     height, width = extent(images[0].shape, size)
@@ -70,7 +58,7 @@ def edge_preservation(
 
 
 def _sobel(image: Array) -> tuple[Array, Array]:
-    """Horizontal and vertical Sobel responses: left less right, lower less upper; zeros outside."""
+    """Sobel responses: left minus right, lower minus upper; zeros outside the image."""
     framed = jnp.pad(image, 1)
     columns = framed[:-2] + 2 * framed[1:-1] + framed[2:]
     rows = framed[:, :-2] + 2 * framed[:, 1:-1] + framed[:, 2:]
@@ -92,8 +80,8 @@ def _strength_ratio(first: tuple[Array, Array], second: tuple[Array, Array]) -> 
 def _angle_between(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
     """|difference| of the angles arctan(y / x), each in (-pi/2, pi/2]; between 0 and pi.
 
-    Both gradients are turned into the half plane of positive x; then the angle between two vectors
-    is one arctangent of their cross and dot products, where the angles themselves would take two.
+    With both gradients in the half plane of positive x, one arctangent of their cross and dot
+    products gives the angle between them; two separate angles would take two.
     """
     first, second = _right_half(*first), _right_half(*second)
     cross = jnp.abs(first[0] * second[1] - second[0] * first[1])
@@ -109,9 +97,8 @@ def _angle_between(first: tuple[Array, Array], second: tuple[Array, Array]) -> A
 
 
 def _right_half(x: Array, y: Array) -> tuple[Array, Array]:
-    """The same line with x >= 0; straight up where x = 0."""
-    upright = x == 0
-    return jnp.abs(x), jnp.where(upright, 1.0, jnp.where(x < 0, -y, y))
+    """The same direction, up to its sign, with x >= 0; (0, 1) where x = 0."""
+    return jnp.abs(x), jnp.where(x == 0, 1.0, jnp.where(x < 0, -y, y))
 
 
 def _quality(value: Array, constants: tuple[float, float, float]) -> Array:

@@ -1,45 +1,37 @@
-"""Folders of fused results against folders of sources: matching, checking, resuming."""
+"""Scores folders of fused images against folders of sources: matching, checking, scoring."""
 
-import concurrent.futures
-import csv
+import contextlib
 import dataclasses
 import hashlib
-import io
-import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 from tqdm import tqdm
 
-from egmt_jax import __version__
 from egmt_jax.errors import UserError
-from egmt_jax.io.images import decode_image, list_images, to_grey, write_atomically
-from egmt_jax.metrics.report import Row, read_bytes
-from egmt_jax.metrics.scoring import SMALLEST_SIDE, in_order, iterate_scores
-from egmt_jax.metrics.table import CONVENTIONS, METRICS
+from egmt_jax.io.images import decode_image, is_colourful, read_bytes, to_grey
+from egmt_jax.io.lookahead import futures_ahead, map_ahead
+from egmt_jax.io.pairs import list_files
+from egmt_jax.metrics.scoring import SMALLEST_SIDE, Row, Triple, iterate_scores
 
 SOURCES = ("visible", "infrared")
-# Mean distance of the largest from the smallest channel: JPEG leaves below 2 in a grey picture.
-COLOURFUL = 3.0
+READERS = os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckedFile:
-    """An image file that can be read.
-
-    Attributes:
-      path: where it is.
-      sha256: of its bytes.
-      shape: (height, width).
-      colourful: whether its channels differ.
-    """
+    """A readable image file: SHA-256 of its bytes, (height, width), and whether it has colour."""
 
     path: pathlib.Path
     sha256: str
     shape: tuple[int, int]
     colourful: bool
+
+    @property
+    def size(self) -> str:
+        """Width x height, for messages."""
+        return f"{self.shape[1]}x{self.shape[0]}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +40,12 @@ class FileSet:
 
     Attributes:
       ids: the stems, sorted.
-      files: `visible`, `infrared` and each method's name, to id to file.
-      methods: the methods' names, in the order given.
+      files: files by id, by role: `visible`, `infrared` and the name of each method.
       warnings: what a reader of the scores should know, one line each.
     """
 
     ids: list[str]
     files: dict[str, dict[str, CheckedFile]]
-    methods: list[str]
     warnings: list[str]
 
 
@@ -66,84 +56,69 @@ def check_folders(
     *,
     progress: bool = True,
 ) -> tuple[FileSet, list[str]]:
-    """Matches the files of all folders by stem and reads every one.
+    """Matches the files of all folders by stem and reads every file.
 
-    Sources that no method has a result for are left out with a warning; everything else that lacks
-    a partner is a problem.
+    Sources without any fused result are left out with a warning; any other file without a partner
+    is a problem.
 
     Args:
-      fused: method to folder of its results.
+      fused: folder of results by method.
       visible: folder of visible images.
       infrared: folder of infrared images.
       progress: whether to show a progress bar.
 
     Returns:
-      The files, and the problems: one line for each missing, unreadable, mis-sized or too small
-      file. Where there are problems, the files are incomplete.
+      The files, and the problems: one line per file that is missing, not readable, too small or of
+      a wrong size. With problems, the files are incomplete.
 
     Raises:
-      UserError: folders are missing, empty, or have one stem twice, a line for each; or a method is
-        called like a source.
+      UserError: folders are missing, empty, or have two files of one stem (one line each); or a
+        method has the name of a source.
     """
     reserved = set(SOURCES) & set(fused)
     if reserved:
-        raise UserError(f"--fused {min(reserved)}=...: that name is a source's; choose another")
+        raise UserError(f"--fused {min(reserved)}=...: this names a source; choose another name")
     folders = {"visible": visible, "infrared": infrared, **fused}
     listed, unusable = {}, []
     for role, folder in folders.items():
-        try:
-            listed[role] = list_images(folder)
-        except UserError as error:
-            unusable.append(str(error))
+        listed[role], reasons = list_files(pathlib.Path(folder))
+        unusable += reasons
     if unusable:
         raise UserError("\n".join(unusable))
     ids = sorted(set().union(*(listed[method] for method in fused)))
+    expected = [(role, name) for role in listed for name in ids]
+    present = [(role, name) for role, name in expected if name in listed[role]]
     problems = [
         f"{folders[role]}: no {role} image with the stem {name}"
-        for role, found in listed.items()
-        for name in ids
-        if name not in found
-    ]
-    jobs = [
-        (role, name, found[name]) for role, found in listed.items() for name in ids if name in found
+        for role, name in expected
+        if name not in listed[role]
     ]
     files: dict[str, dict[str, CheckedFile]] = {role: {} for role in listed}
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        checked = in_order(pool, _check_file, (path for _, _, path in jobs))
-        checked = tqdm(
-            checked,
-            total=len(jobs),
-            desc="checking",
-            unit="file",
-            disable=None if progress else True,
-        )
-        for (role, name, _), result in zip(jobs, checked, strict=True):
-            if isinstance(result, UserError):
-                problems.append(str(result))
-            else:
-                files[role][name] = result
+    paths = (listed[role][name] for role, name in present)
+    checks = tqdm(
+        futures_ahead(_check_file, paths, READERS, 2 * READERS),
+        "checking",
+        len(present),
+        unit="file",
+        disable=None if progress else True,
+    )
+    for (role, name), check in zip(present, checks, strict=True):
+        try:
+            files[role][name] = check.result()
+        except UserError as error:
+            problems.append(str(error))
     problems += _size_problems(ids, files)
     unused = (set(listed["visible"]) | set(listed["infrared"])) - set(ids)
-    warnings = (
-        [f"{_count(len(unused), 'source')} without any fused result left out"] if unused else []
-    )
+    warnings = [f"{_count(unused, 'source')} without any fused result left out"] if unused else []
     warnings += _colour_warnings(files, list(fused))
-    return FileSet(ids, files, list(fused), warnings), problems
+    return FileSet(ids, files, warnings), problems
 
 
-def _check_file(path: pathlib.Path) -> CheckedFile | UserError:
-    try:
-        encoded = read_bytes(path)
-        image = decode_image(encoded, str(path))
-    except UserError as error:
-        return error
-    spread = image.max(axis=2) - image.min(axis=2) if image.shape[2] > 1 else np.zeros(1)
-    return CheckedFile(
-        path,
-        hashlib.sha256(encoded).hexdigest(),
-        image.shape[:2],
-        bool(spread.mean() > COLOURFUL),
-    )
+def _check_file(path: pathlib.Path) -> CheckedFile:
+    encoded = read_bytes(path)
+    image = decode_image(encoded, str(path))
+    digest = hashlib.sha256(encoded).hexdigest()
+    return CheckedFile(path, digest, image.shape[:2], is_colourful(image))
 
 
 def _size_problems(ids: list[str], files: Mapping[str, Mapping[str, CheckedFile]]) -> list[str]:
@@ -154,152 +129,73 @@ def _size_problems(ids: list[str], files: Mapping[str, Mapping[str, CheckedFile]
             continue
         if min(reference.shape) < SMALLEST_SIDE:
             problems.append(
-                f"{reference.path}: {_size(reference)} pixels; "
+                f"{reference.path}: {reference.size} pixels; "
                 f"VIF needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE}"
             )
-        for group in files.values():
-            file = group.get(name)
-            if file is not None and file.shape != reference.shape:
-                problems.append(
-                    f"{file.path}: {_size(file)} pixels, but {reference.path} has "
-                    f"{_size(reference)}; bring them to one size"
-                )
+        problems += [
+            f"{group[name].path}: {group[name].size} pixels, but {reference.path} has "
+            f"{reference.size}; bring them to one size"
+            for group in files.values()
+            if name in group and group[name].shape != reference.shape
+        ]
     return problems
-
-
-def _size(file: CheckedFile) -> str:
-    return f"{file.shape[1]}x{file.shape[0]}"
 
 
 def _colour_warnings(
     files: Mapping[str, Mapping[str, CheckedFile]], methods: list[str]
 ) -> list[str]:
-    warnings = []
     colourful = {
         role: {name for name, file in group.items() if file.colourful}
         for role, group in files.items()
     }
-    for method in methods:
-        if colourful[method]:
-            warnings.append(
-                f"{_count(len(colourful[method]), 'result')} of {method} in colour: "
-                "the luma (BT.601) is scored"
-            )
-    odd = colourful["infrared"]
-    swapped = odd - colourful["visible"]
+    warnings = [
+        f"{_count(colourful[method], 'result')} of {method} in colour: the luma (BT.601) is scored"
+        for method in methods
+        if colourful[method]
+    ]
+    swapped = colourful["infrared"] - colourful["visible"]
     if 2 * len(swapped) > len(files["infrared"]):
         warnings.append(
-            f"{_count(len(swapped), 'infrared image')} in colour, with the visible one grey: "
+            f"{_count(swapped, 'infrared image')} in colour, but the visible image is grey: "
             "are --visible and --infrared swapped?"
         )
-    elif odd:
+    elif colourful["infrared"]:
         warnings.append(
-            f"{_count(len(odd), 'infrared image')} in colour (a palette?): "
+            f"{_count(colourful['infrared'], 'infrared image')} in colour (a palette?): "
             "the luma (BT.601) is scored"
         )
     return warnings
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def _count(names: set[str], noun: str) -> str:
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
 
 
-def score_files(
-    checked: FileSet,
-    method: str,
-    journal: str | os.PathLike | None = None,
-    *,
-    progress: bool = True,
-) -> list[Row]:
-    """Scores one method's results.
+def score_files(checked: FileSet, method: str, *, progress: bool = True) -> list[Row]:
+    """Scores the results of one method.
 
     Args:
       checked: files without problems, from `check_folders`.
       method: one of its methods.
-      journal: a CSV file of scores by content: rows found in it are not computed again, new ones
-        are added as soon as they are there. It may be shared by methods and by runs; a changed
-        file, or another version of this package, is scored anew.
       progress: whether to show a progress bar.
 
     Returns:
-      The rows, as `score_pairs` gives them, in the order of `checked.ids`.
+      Rows as in `score_pairs`, in the order of `checked.ids`.
 
     Raises:
-      UserError: the journal cannot be written, or a file has vanished or changed since it was
-        checked.
+      UserError: a file has vanished or changed since the check.
     """
-    triples = {
-        name: [checked.files[role][name] for role in (method, *SOURCES)] for name in checked.ids
-    }
-    keys = {name: _content_key(files) for name, files in triples.items()}
-    known = {} if journal is None else _open_journal(pathlib.Path(journal))
-    rows = {name: known[keys[name]] for name in checked.ids if keys[name] in known}
-    todo = [name for name in checked.ids if name not in rows]
-    bar = tqdm(
-        total=len(triples),
-        initial=len(rows),
-        desc=method,
-        unit="image",
-        disable=None if progress else True,
-    )
-    with bar:
-        for row in iterate_scores(_decoded(todo, triples)):
-            name = row["id"]
-            rows[name] = {metric: row[metric] for metric in METRICS}
-            if journal is not None:
-                _append(pathlib.Path(journal), keys[name], rows[name])
-            bar.update()
-    return [{"id": name, **rows[name]} for name in checked.ids]
 
+    def read(name: str) -> Triple:
+        images = []
+        for file in (checked.files[role][name] for role in (method, *SOURCES)):
+            encoded = read_bytes(file.path)
+            if hashlib.sha256(encoded).hexdigest() != file.sha256:
+                raise UserError(f"{file.path}: changed while being scored; run the command again")
+            images.append(to_grey(decode_image(encoded, str(file.path))))
+        return name, *images
 
-def _decoded(
-    names: list[str], triples: Mapping[str, list[CheckedFile]]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    def decode(name: str) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-        return name, *(to_grey(_decode_unchanged(file)) for file in triples[name])
-
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        yield from in_order(pool, decode, names)
-
-
-def _decode_unchanged(file: CheckedFile) -> np.ndarray:
-    encoded = read_bytes(file.path)
-    if hashlib.sha256(encoded).hexdigest() != file.sha256:
-        raise UserError(f"{file.path}: has changed since it was checked; run again")
-    return decode_image(encoded, str(file.path))
-
-
-def _content_key(files: list[CheckedFile]) -> str:
-    content = [__version__, CONVENTIONS, [file.sha256 for file in files]]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _open_journal(path: pathlib.Path) -> dict[str, dict[str, float]]:
-    """Complete rows of the journal by key; what an interrupted run left half written is cut off."""
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it to start anew") from error
-    known = {}
-    for row in csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])):
-        try:
-            known[row["key"]] = {name: float(row[name]) for name in METRICS}
-        except (KeyError, TypeError, ValueError):
-            continue  # a line of another version or a damaged one: scored anew
-    lines = [_line(["key", *METRICS]), *(_line([key, *row.values()]) for key, row in known.items())]
-    write_atomically(path, "".join(lines).encode())
-    return known
-
-
-def _append(path: pathlib.Path, key: str, row: Mapping[str, float]) -> None:
-    try:
-        with path.open("a") as file:
-            file.write(_line([key, *row.values()]))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _line(cells: list[str | float]) -> str:
-    return ",".join(str(cell) for cell in cells) + "\n"
+    with contextlib.closing(map_ahead(read, checked.ids, READERS, 2 * READERS)) as triples:
+        rows = iterate_scores(triples)
+        disable = None if progress else True
+        return list(tqdm(rows, method, len(checked.ids), unit="image", disable=disable))

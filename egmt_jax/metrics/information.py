@@ -1,32 +1,27 @@
-"""Metrics of information from histograms of the 256 grey values: EN, MI, NMI."""
+"""Metrics of information from histograms of the 256 grey values: EN, MI, NMI.
+
+Float images are rounded first, so these metrics have no useful gradient.
+"""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
-from egmt_jax.metrics.regions import Size, extent, inside
+from egmt_jax.metrics.regions import Grey, Scalar, Size, check_shapes, extent, inside
 
 LEVELS = 256
 
 
 @jax.jit
-def entropy(fused: ArrayLike, *, size: Size = None) -> Array:
+def entropy(fused: Grey, *, size: Size = None) -> Scalar:
     """EN: Shannon entropy of the histogram of the fused image.
 
     Definition: -sum p log2 p over the 256 grey values. Higher is better. Unit: bits. Range: 0 (a
-    constant image) to 8. Has no useful gradient.
+    constant image) to 8.
 
     Source: Roberts, van Aardt and Ahmed, "Assessment of image fusion procedures using entropy,
     image quality, and multispectral classification", J. Applied Remote Sensing 2, 2008. Scripts
-    that bin a float image anew between its minimum and maximum give other values.
-
-    Args:
-      fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
-      size: true (height, width) where the array is padded.
-
-    Returns:
-      float32 scalar.
+    that bin a float image between its minimum and maximum give other values.
     """
     values = _levels(fused)
     counts = _count(values, LEVELS, inside(values.shape, *extent(values.shape, size)))
@@ -34,27 +29,16 @@ def entropy(fused: ArrayLike, *, size: Size = None) -> Array:
 
 
 @jax.jit
-def mutual_information(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
-) -> Array:
-    """MI: what the fused image tells about the grey values of the two sources.
+def mutual_information(fused: Grey, visible: Grey, infrared: Grey, *, size: Size = None) -> Scalar:
+    """MI: mutual information of the fused image and each source, summed over the two sources.
 
     Definition: I(F; A) + I(F; B) from joint histograms of 256 x 256 bins, natural logarithm;
     symmetric in the sources. Higher is better. Unit: nats. Range: 0 to 2 ln 256 = 11.09; 0 where
-    the fused image, or both sources, are constant. Has no useful gradient.
+    the fused image, or both sources, are constant.
 
     Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics
-    Letters 38(7), 2002. Scripts that use log2 give values larger by 1 / ln 2 = 1.44; some stretch
-    each image to 0..255 first.
-
-    Args:
-      fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
-      visible: the same shape.
-      infrared: the same shape.
-      size: true (height, width) where the arrays are padded.
-
-    Returns:
-      float32 scalar.
+    Letters 38(7), 2002. Scripts that use log2 give values larger by a factor of 1 / ln 2 = 1.44;
+    some stretch each image to 0..255 first.
     """
     fused_visible, fused_infrared = _joint_histograms(fused, visible, infrared, size)
     return _information(fused_infrared) + _information(fused_visible)
@@ -62,32 +46,22 @@ def mutual_information(
 
 @jax.jit
 def normalised_mutual_information(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
-) -> Array:
-    """NMI: mutual information over the entropies, so that it does not reward contrast.
+    fused: Grey, visible: Grey, infrared: Grey, *, size: Size = None
+) -> Scalar:
+    """NMI: mutual information divided by the entropies, so that contrast is not rewarded.
 
     Definition: 2 [I(F; A) / (H(F) + H(A)) + I(F; B) / (H(F) + H(B))], symmetric in the sources.
     Higher is better. Range: 0 to 2 (2 where F = A = B); a term whose two images are constant is 0.
-    Has no useful gradient.
 
     Source: Hossny, Nahavandi and Creighton, "Comments on 'Information measure for performance of
-    image fusion'", Electronics Letters 44(18), 2008. The base of the logarithm cancels; scripts
-    that drop the factor 2 give half of it.
-
-    Args:
-      fused: uint8 [H, W], or float with 8-bit grey values, which are rounded.
-      visible: the same shape.
-      infrared: the same shape.
-      size: true (height, width) where the arrays are padded.
-
-    Returns:
-      float32 scalar.
+    image fusion'", Electronics Letters 44(18), 2008. The base of the logarithm cancels. Scripts
+    that drop the factor 2 give half of the value.
     """
     fused_visible, fused_infrared = _joint_histograms(fused, visible, infrared, size)
     return _normalised(fused_infrared) + _normalised(fused_visible)
 
 
-def _levels(image: ArrayLike) -> Array:
+def _levels(image: Grey) -> Array:
     image = jnp.asarray(image)
     if jnp.issubdtype(image.dtype, jnp.floating):
         image = jnp.clip(jnp.round(image), 0, LEVELS - 1)
@@ -101,13 +75,11 @@ def _count(values: Array, bins: int, image: Array) -> Array:
 
 
 def _joint_histograms(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, size: Size
+    fused: Grey, visible: Grey, infrared: Grey, size: Size
 ) -> tuple[Array, Array]:
-    """Counts [256, 256] of the fused value (rows) with the visible and with the infrared one."""
+    """int32 [256, 256]: counts of fused (rows) with visible and with infrared grey values."""
     fused, visible, infrared = _levels(fused), _levels(visible), _levels(infrared)
-    if not fused.shape == visible.shape == infrared.shape or fused.ndim != 2:
-        shapes = [fused.shape, visible.shape, infrared.shape]
-        raise ValueError(f"images must be [H, W] and of one shape, got {shapes}")
+    check_shapes(fused, visible, infrared)
     image = inside(fused.shape, *extent(fused.shape, size))
     return tuple(
         _count(LEVELS * fused + source, LEVELS**2, image).reshape(LEVELS, LEVELS)

@@ -16,18 +16,18 @@ def local_moments(
     """Weighted means and covariances in every window that fits in the image.
 
     E[x y] - E[x] E[y] in float32 loses small variances of bright regions: at grey value 255 the
-    squares are known to 0.004 only. Here each row of a window is done first, then the rows together
+    squares are exact to 0.004 only. Instead, each row of a window is reduced first, then the rows
     (the variance over a window is the mean of the variances of its rows plus the variance of their
-    means), and each step measures deviations from the centre of the window, so that a variance
-    keeps about six digits whatever the brightness, and is exactly 0 where the image is constant.
+    means), and each step takes deviations from the centre of the window. A variance keeps about six
+    digits at any brightness, and is exactly 0 where the image is constant.
 
-    A filter is a sum of shifted slices: XLA makes one loop of it, where a depthwise convolution is
+    A filter is a sum of shifted slices, which XLA fuses into one loop; a depthwise convolution is
     many times slower on CPU. Differentiable in reverse mode.
 
     Args:
       images: float32 [H, W] each.
-      pairs: indices of the images whose covariances are wanted; (k, k) is a variance.
-      window: odd number n of weights whose sum is 1, applied along rows and along columns.
+      pairs: indices of the images of each covariance; (k, k) is a variance.
+      window: odd number n of weights with sum 1, applied along rows and along columns.
 
     Returns:
       Means [H - n + 1, W - n + 1] per image, and covariances of that shape per pair (population
@@ -49,10 +49,10 @@ def _along_axis(
     window: tuple[float, ...],
     axis: int,
 ) -> tuple[list[Array], list[Array]]:
-    """Moments along one axis; `inner` are covariances already gathered along the other.
+    """Moments along one axis; `inner` are the covariances along the other axis.
 
-    Its gradient is written out, as that of the loop below would pad and add a whole array for every
-    tap and take many times longer to compile and run.
+    The gradient is written out: automatic differentiation of this loop would pad and add an array
+    per tap, and take many times longer to compile and run.
     """
     length = images[0].shape[axis] - len(window) + 1
     middle = len(window) // 2
@@ -92,8 +92,7 @@ def _along_backward(
     saved: tuple[list[Array], list[Array], tuple[()] | None],
     gradients: tuple[list[Array], list[Array]],
 ) -> tuple[list[Array], list[Array] | None]:
-    """With weight w of a pixel in a window, d mean x / d x = w and d cov(x, y) / d x = w (y - mean
-    y)."""
+    """For a pixel x of weight w: d mean(x) / dx = w and d cov(x, y) / dx = w (y - mean(y))."""
     images, means, had_inner = saved
     length, reach = images[0].shape[axis], len(window) - 1
 
@@ -110,9 +109,9 @@ def _along_backward(
         windows = functools.partial(_tap, start=reach - k, length=length, axis=axis)
         away = [image - windows(mean) for image, mean in zip(images, means, strict=True)]
         steps = [windows(gradient) for gradient in of_means]
-        for place, (pair, gradient) in enumerate(zip(pairs, of_covariances, strict=True)):
+        for index, (pair, gradient) in enumerate(zip(pairs, of_covariances, strict=True)):
             gradient = windows(gradient)
-            to_inner[place] = to_inner[place] + weight * gradient
+            to_inner[index] = to_inner[index] + weight * gradient
             for own, other in (pair, pair[::-1]):
                 steps[own] = steps[own] + gradient * away[other]
         to_images = [t + weight * step for t, step in zip(to_images, steps, strict=True)]
@@ -120,6 +119,6 @@ def _along_backward(
 
 
 _along_axis.defvjp(_along_forward, _along_backward)
-# A program of its own: in one program XLA would fuse the two directions, and what follows, into a
-# loop over whole two-dimensional windows.
+# A separate program: otherwise XLA would fuse both directions, and what follows, into a loop over
+# two-dimensional windows.
 _along = jax.jit(_along_axis, static_argnums=(2, 3, 4))

@@ -1,4 +1,4 @@
-"""A picture of the rows: for each metric, one box per method."""
+"""Box plots of scores."""
 
 import io
 import os
@@ -14,7 +14,7 @@ COLUMNS = 4
 
 
 def check_plot(path: str | os.PathLike) -> None:
-    """Fails early where a plot cannot be made.
+    """Checks that a plot can be drawn.
 
     Raises:
       UserError: the suffix is not .png or .svg, or matplotlib is not installed.
@@ -32,24 +32,24 @@ def check_plot(path: str | os.PathLike) -> None:
 def write_plot(
     path: str | os.PathLike, rows_by_method: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Draws a box plot per metric, one box per method: median, quartiles, 1.5 times their distance.
+    """Draws a box plot per metric, with one box per method (whiskers: 1.5 interquartile ranges).
 
     Args:
       path: a .png or .svg file, written atomically.
-      rows_by_method: method to the rows that `score_pairs` gave.
+      rows_by_method: rows of `score_pairs` by method.
 
     Raises:
       UserError: as `check_plot`, or the file cannot be written.
     """
     check_plot(path)
-    from matplotlib.figure import Figure  # not pyplot, which would look for a display
+    from matplotlib.figure import Figure  # an extra; pyplot would need a display
 
     lines = -(-len(METRICS) // COLUMNS)
     methods = list(rows_by_method)
     width = 1.2 + 0.45 * len(methods)
     figure = Figure(figsize=(COLUMNS * max(width, 2.6), 2.6 * lines), layout="constrained")
-    for place, (name, better) in enumerate(METRICS.items()):
-        axes = figure.add_subplot(lines, COLUMNS, place + 1)
+    for index, (name, better) in enumerate(METRICS.items()):
+        axes = figure.add_subplot(lines, COLUMNS, index + 1)
         axes.boxplot(
             [[row[name] for row in rows_by_method[method]] for method in methods],
             flierprops={"markersize": 2},
@@ -59,7 +59,6 @@ def write_plot(
         )
         axes.set_title(f"{name}, {better} is better", fontsize="medium")
         axes.grid(axis="y", alpha=0.3)
-    drawn = io.BytesIO()
-    kind = pathlib.Path(path).suffix.lower()[1:]
-    figure.savefig(drawn, format=kind, dpi=150)
-    write_atomically(path, drawn.getvalue())
+    content = io.BytesIO()
+    figure.savefig(content, format=pathlib.Path(path).suffix.lower()[1:], dpi=150)
+    write_atomically(path, content.getvalue())

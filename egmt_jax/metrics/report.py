@@ -1,18 +1,23 @@
-"""What is made of the rows: means, ranks, Markdown, CSV, manifest and plot."""
+"""Reports on rows of scores: means, ranks, Markdown, CSV and manifest."""
 
 import csv
 import io
 import json
 import math
 import os
-import pathlib
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import cv2
+import jax
+import jaxlib
+import numpy as np
+
+from egmt_jax import __version__
 from egmt_jax.errors import UserError
 from egmt_jax.io.images import write_atomically
-from egmt_jax.metrics.table import CONVENTIONS, GREY, METRICS
+from egmt_jax.metrics.table import CONVENTIONS, FIELD_METRICS, GREY, METRICS
 
 Row = Mapping[str, Any]
 Summary = dict[str, float]
@@ -22,10 +27,10 @@ def summary(rows: Iterable[Row]) -> Summary:
     """Mean of each metric over the rows of one method.
 
     Args:
-      rows: as `score_pairs` gives them.
+      rows: as from `score_pairs`.
 
     Returns:
-      Metric name to mean, in the order of `METRICS`.
+      Means by metric, in the order of `METRICS`.
 
     Raises:
       UserError: there are no rows.
@@ -37,38 +42,38 @@ def summary(rows: Iterable[Row]) -> Summary:
 
 
 def mean_ranks(
-    summaries: Mapping[str, Summary], names: Iterable[str] = tuple(METRICS)
+    summaries: Mapping[str, Summary], metrics: Sequence[str] = FIELD_METRICS
 ) -> dict[str, float]:
-    """Mean over all metrics of the place each method takes: 1 is best, ties share their mean place.
+    """Mean rank of each method: 1 is best, methods with equal values share the mean of their ranks.
 
     Args:
-      summaries: method to its `summary`.
-      names: metrics that count.
+      summaries: means by metric, by method.
+      metrics: names of the metrics to rank by, each with equal weight.
 
     Returns:
-      Method to mean rank, between 1 and the number of methods.
+      Mean ranks by method, between 1 and the number of methods.
     """
-    places: dict[str, list[float]] = {method: [] for method in summaries}
-    for name in names:
-        badness = {method: _badness(name, values[name]) for method, values in summaries.items()}
-        for method, own in badness.items():
-            better = sum(other < own for other in badness.values())
-            equal = sum(other == own for other in badness.values())
-            places[method].append(better + (equal + 1) / 2)
-    return {method: math.fsum(ranks) / len(ranks) for method, ranks in places.items()}
+    total = dict.fromkeys(summaries, 0.0)
+    for name in metrics:
+        costs = {method: _cost(name, means[name]) for method, means in summaries.items()}
+        for method, own in costs.items():
+            better = sum(cost < own for cost in costs.values())
+            equal = sum(cost == own for cost in costs.values())
+            total[method] += better + (equal + 1) / 2
+    return {method: ranks / len(metrics) for method, ranks in total.items()}
 
 
 def to_markdown(summaries: Mapping[str, Summary]) -> str:
     """A Markdown table: one line per method, one column per metric.
 
     With several methods the best value of a column is bold, the second best underlined, and the
-    last column is the mean rank (`mean_ranks`).
+    last column has the mean rank over `FIELD_METRICS`.
 
     Args:
-      summaries: method to its `summary`; also one method alone.
+      summaries: means by metric, by method; one method or more.
 
     Returns:
-      The table, ending with a newline.
+      The table, with a final newline.
     """
     several = len(summaries) > 1
     arrows = {"higher": "↑", "lower": "↓"}
@@ -80,8 +85,8 @@ def to_markdown(summaries: Mapping[str, Summary]) -> str:
     for method, values in summaries.items():
         cells = [method.replace("|", "\\|")]
         for name in METRICS:
-            levels = sorted({_badness(name, other[name]) for other in summaries.values()})
-            own = _badness(name, values[name])
+            levels = sorted({_cost(name, other[name]) for other in summaries.values()})
+            own = _cost(name, values[name])
             cell = f"{values[name]:.3f}"
             if several and own == levels[0]:
                 cell = f"**{cell}**"
@@ -94,17 +99,17 @@ def to_markdown(summaries: Mapping[str, Summary]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _badness(name: str, value: float) -> float:
+def _cost(name: str, value: float) -> float:
     return -value if METRICS[name] == "higher" else value
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
-    """Writes rows as CSV, atomically; the columns are the keys of the first row.
+    """Writes rows as CSV, atomically.
 
     Args:
       path: the file to write.
-      rows: dictionaries with the same keys, as `score_pairs` gives them; floats are written with
-        six significant digits.
+      rows: dictionaries with equal keys, as from `score_pairs`; floats are written with six
+        significant digits.
 
     Raises:
       UserError: the file cannot be written.
@@ -122,30 +127,22 @@ def _cell(value: Any) -> str:
 
 
 def manifest(files: Mapping[str, Mapping[str, tuple[str | os.PathLike, str]]]) -> dict[str, Any]:
-    """What a table was made from and with, for a JSON file beside it.
+    """Provenance of a table, for a JSON file beside it.
 
     Args:
-      files: role (`visible`, `infrared`, or a method's name) to id to file and its SHA-256 as of
-        when it was scored.
+      files: (path, SHA-256) of each scored file by id, by role (`visible`, `infrared` or the name
+        of a method).
 
     Returns:
-      `versions` of this package and of those that computed, the `device`, the `convention` of each
-      metric and of grey conversion, and `files`: role to id to `path` and `sha256`.
+      `versions` of this package and its dependencies, the `device`, the `convention` of each metric
+      and of the conversion to grey, the `better` direction, and `files` as above.
     """
-    # imported here as they are needed for their version only
-    import cv2
-    import jax
-    import jaxlib
-    import numpy
-
-    from egmt_jax import __version__
-
     return {
         "versions": {
             "egmt-jax": __version__,
             "jax": jax.__version__,
             "jaxlib": jaxlib.__version__,
-            "numpy": numpy.__version__,
+            "numpy": np.__version__,
             "opencv": cv2.__version__,
             "python": platform.python_version(),
         },
@@ -160,18 +157,6 @@ def manifest(files: Mapping[str, Mapping[str, tuple[str | os.PathLike, str]]]) -
             for role, group in files.items()
         },
     }
-
-
-def read_bytes(path: str | os.PathLike) -> bytes:
-    """A file's bytes.
-
-    Raises:
-      UserError: it cannot be read.
-    """
-    try:
-        return pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def write_manifest(path: str | os.PathLike, content: Mapping[str, Any]) -> None:

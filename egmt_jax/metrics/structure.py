@@ -10,9 +10,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from egmt_jax.metrics.moments import local_moments
-from egmt_jax.metrics.regions import Size, as_float, extent, pixels, total
+from egmt_jax.metrics.regions import Grey, Scalar, Size, as_float, extent, pixels, total
 
-# of (fused, visible, infrared): the three variances, then fused with visible and with infrared
+# of (fused, visible, infrared): three variances, then covariances of fused with each source
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2))
 SSIM_WINDOW = 7
 VIF_SCALES = (17, 9, 5, 3)  # window sizes
@@ -21,13 +21,8 @@ TINY = 1e-10
 
 
 def structural_similarity(
-    fused: ArrayLike,
-    visible: ArrayLike,
-    infrared: ArrayLike,
-    *,
-    data_range: float = 255.0,
-    size: Size = None,
-) -> Array:
+    fused: Grey, visible: Grey, infrared: Grey, *, data_range: float = 255.0, size: Size = None
+) -> Scalar:
     """SSIM and SSIM_legacy: structural similarity, summed over the two sources.
 
     Definition: S(F, A) + S(F, B), where S(x, y) is the mean over all complete 7 x 7 windows of
@@ -35,24 +30,14 @@ def structural_similarity(
         (2 mx my + C1) (2 cxy + C2) / ((mx^2 + my^2 + C1) (vx + vy + C2))
 
     with uniform weights, sample variances and covariances (divided by 48), C1 = (0.01 L)^2,
-    C2 = (0.03 L)^2 and L the data range: 255 for SSIM, 2 for SSIM_legacy. Symmetric in the sources.
+    C2 = (0.03 L)^2 and L = `data_range`: 255 for SSIM, 2 for SSIM_legacy. Symmetric in the sources.
     Higher is better. Range: -2 to 2 (2 where F = A = B). Constant windows compare by their means.
 
     Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE TIP 13(4), 2004, eq. 13, with the window of scikit-image's default.
-    For 8-bit images L is 255. The tables of the fusion literature were made with L = 2, which that
-    library assumed for float images in -1..1: `SSIM_legacy` gives those numbers. Other code gives
-    half of the sum, or Gaussian windows of 11 x 11.
-
-    Args:
-      fused: uint8 or float [H, W], 8-bit grey values; H, W >= 7.
-      visible: the same shape.
-      infrared: the same shape.
-      data_range: L above.
-      size: true (height, width) where the arrays are padded.
-
-    Returns:
-      float32 scalar.
+    For 8-bit images L is 255. The tables of the fusion literature were computed with L = 2, which
+    that library assumed for float images in -1..1: `SSIM_legacy` gives those numbers. Other code
+    gives half of the sum, or uses Gaussian windows of 11 x 11.
 
     Raises:
       ValueError: a side is below 7 pixels.
@@ -63,8 +48,8 @@ def structural_similarity(
 
 
 def visual_information_fidelity(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, *, size: Size = None
-) -> Array:
+    fused: Grey, visible: Grey, infrared: Grey, *, size: Size = None
+) -> Scalar:
     """VIF: pixel-domain visual information fidelity, summed over the two sources.
 
     Definition: for each source R the ratio of two sums over all pixels of four scales,
@@ -72,29 +57,21 @@ def visual_information_fidelity(
         sum log10(1 + g^2 vR / (s + 2)) / sum log10(1 + vR / 2)
 
     where vR and vF are local variances, g = cov(R, F) / vR is the gain from source to fused image,
-    s = vF - g cov(R, F) what the gain leaves unexplained, and 2 the variance of visual noise.
-    Scale k = 1..4 has a Gaussian window of N = 2^(5-k) + 1 pixels, sigma N / 5, complete windows
-    only; from scale 2 on, the images are first blurred with that window and every second row and
-    column is kept, from the first on. Negative variances are 0; where either variance is below
-    1e-10 the gain is 0, and a negative gain is 0 with s = vF. Symmetric in the sources.
+    s = vF - g cov(R, F) is the variance of F that the gain does not explain, and 2 the variance of
+    visual noise. Scale k = 1..4 has a Gaussian window of N = 2^(5-k) + 1 pixels, sigma N / 5,
+    complete windows only; from scale 2 on, the images are first blurred with that window and every
+    second row and column is kept, starting with the first. Negative variances are 0; where either
+    variance is below 1e-10 the gain is 0, and a negative gain is 0 with s = vF. Symmetric in the
+    sources.
 
     Higher is better. Range: 0 upwards; 2 where F = A = B, more where the fused image has more
-    contrast than a source. A source without any variance counts 1, as it has nothing to lose. A
-    scale whose window does not fit in the image is left out: that happens below 41 pixels.
+    contrast than a source. A source without any variance counts 1, since it has no information to
+    lose. A scale whose window does not fit in the image is skipped (below 41 pixels).
 
     Source: Sheikh and Bovik, "Image information and visual quality", IEEE TIP 15(2), 2006, in the
-    authors' pixel-domain form (vifp_mscale). Other code reports the mean of the two, or the fusion
-    variant VIFF of Han, Cai, Cao and Xu, Information Fusion 14(2), 2013, which is another quantity;
-    values are comparable only under one of them.
-
-    Args:
-      fused: uint8 or float [H, W], 8-bit grey values; H, W >= 17.
-      visible: the same shape.
-      infrared: the same shape.
-      size: true (height, width) where the arrays are padded.
-
-    Returns:
-      float32 scalar.
+    authors' pixel-domain form (vifp_mscale). Other code reports the mean over the sources, or the
+    fusion variant VIFF of Han, Cai, Cao and Xu, Information Fusion 14(2), 2013, a different
+    quantity: values of different definitions are not comparable.
 
     Raises:
       ValueError: a side is below 17 pixels.
@@ -102,7 +79,7 @@ def visual_information_fidelity(
     images = as_float(fused, visible, infrared)
     _check_side(images[0].shape, VIF_SCALES[0], "VIF")
     height, width = extent(images[0].shape, size)
-    kept, full = jnp.zeros(2), jnp.zeros(2)  # for the visible and the infrared image
+    kept, full = jnp.zeros(2), jnp.zeros(2)  # for visible and infrared
     for scale, side in enumerate(VIF_SCALES):
         window = _gaussian(side)
         if scale:
@@ -120,7 +97,7 @@ def visual_information_fidelity(
 
 @functools.partial(jax.jit, static_argnames="window")
 def _halve(images: Sequence[Array], window: tuple[float, ...]) -> list[Array]:
-    """Images blurred, with every second row and column kept."""
+    """Blurs images and keeps every second row and column."""
     return [local_moments([image], (), window)[0][0][::2, ::2] for image in images]
 
 
@@ -128,7 +105,7 @@ def _halve(images: Sequence[Array], window: tuple[float, ...]) -> list[Array]:
 def _information(
     covariances: Sequence[Array], height: ArrayLike, width: ArrayLike
 ) -> tuple[Array, Array]:
-    """Information that the fused image keeps of each source, and that each source has; [2] each."""
+    """Information of each source that the fused image keeps, and that the source has; [2] each."""
     fused, *sources, with_visible, with_infrared = covariances
     fused = jnp.maximum(fused, 0.0)
     kept, full = [], []
@@ -150,7 +127,7 @@ def similarity_from(
     data_range: ArrayLike,
     height: ArrayLike,
     width: ArrayLike,
-) -> Array:
+) -> Scalar:
     """SSIM of an image of `height` x `width` pixels from its `similarity_moments`."""
     means, covariances = moments
     height, width = height - SSIM_WINDOW + 1, width - SSIM_WINDOW + 1
@@ -172,9 +149,9 @@ def similarity_from(
 
 
 def similarity_moments(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike
+    fused: Grey, visible: Grey, infrared: Grey
 ) -> tuple[list[Array], list[Array]]:
-    """The windows of SSIM, the same for every data range: see `similarity_from`."""
+    """Means and covariances of the windows of SSIM, for `similarity_from` of any data range."""
     images = as_float(fused, visible, infrared)
     _check_side(images[0].shape, SSIM_WINDOW, "SSIM")
     return local_moments(images, PAIRS, (1 / SSIM_WINDOW,) * SSIM_WINDOW)

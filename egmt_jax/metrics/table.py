@@ -2,11 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jax.typing import ArrayLike
 
 from egmt_jax.metrics import edges, information, statistics, structure
-from egmt_jax.metrics.regions import Size, extent
+from egmt_jax.metrics.regions import Grey, Scalar, Size, extent
 
 METRICS = {
     "EN": "higher",
@@ -24,10 +22,14 @@ METRICS = {
     "SSIM": "higher",
     "SSIM_legacy": "higher",
 }
+"""Names of the metrics and their better direction."""
+
+FIELD_METRICS = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
+"""The metrics of published tables; the others are variants of these, or favour averaging."""
 
 GREY = "8-bit; colour becomes BT.601 full-range luma, rounded; nothing is re-normalised"
 
-# One line each, for manifests; the docstrings say all.
+# for manifests; the docstrings have the full definitions
 CONVENTIONS = {
     "EN": "entropy of the 256-bin histogram, bits",
     "SD": "population standard deviation, grey levels",
@@ -47,20 +49,19 @@ CONVENTIONS = {
 
 
 def fusion_metrics(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, size: Size = None
-) -> dict[str, Array]:
+    fused: Grey, visible: Grey, infrared: Grey, size: Size = None
+) -> dict[str, Scalar]:
     """All metrics of one fused pair.
 
-    It may be called under `jax.jit`, `jax.vmap` and `jax.grad`, but on CPU is fastest called as it
-    is: its parts are compiled one by one, and in one program XLA would compute the windows of VIF
-    and SSIM several times over.
+    On CPU it is fastest outside of `jax.jit`: its parts are compiled one by one, and in one program
+    XLA would compute the windows of VIF and SSIM several times.
 
     Args:
-      fused: uint8 [H, W], or float with 8-bit grey values; H, W >= 17.
+      fused: uint8 or float [H, W] with 8-bit grey values; H, W >= 17.
       visible: the same shape.
       infrared: the same shape.
-      size: true (height, width) where the arrays are padded; not part of what is compiled, so that
-        one set of programs serves every image that fits in [H, W].
+      size: true (height, width) where the arrays are padded; it is traced, so that images of all
+        sizes that fit in [H, W] share the compiled programs.
 
     Returns:
       float32 scalars by the names of `METRICS`, in that order.
@@ -82,9 +83,7 @@ def fusion_metrics(
 
 
 @jax.jit
-def _pixelwise(
-    fused: ArrayLike, visible: ArrayLike, infrared: ArrayLike, size: Size
-) -> dict[str, Array]:
+def _pixelwise(fused: Grey, visible: Grey, infrared: Grey, size: Size) -> dict[str, Scalar]:
     triple = (fused, visible, infrared)
     return {
         "EN": information.entropy(fused, size=size),

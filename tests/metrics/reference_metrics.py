@@ -1,7 +1,7 @@
-"""The fusion metrics written down a second time, in NumPy and SciPy, as plainly as the definitions.
+"""The fusion metrics in NumPy and SciPy, written directly from the definitions.
 
-Loops over nothing, shares nothing with the package, and computes in the type of the images: float64
-where it is the oracle of the tests, float32 where its speed is compared.
+Shares no code with the package, and computes in the type of the images: float64 for tests, float32
+for comparisons of speed.
 """
 
 import numpy as np
@@ -75,8 +75,8 @@ def peak_signal_to_noise_ratio(fused, visible, infrared):
 def _fidelity(source, fused):
     kept = everything = 0.0
     for side in (17, 9, 5, 3):
-        place = np.arange(side) - side // 2
-        window = np.exp(-(place[:, None] ** 2 + place**2) / (2 * (side / 5) ** 2))
+        offset = np.arange(side) - side // 2
+        window = np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * (side / 5) ** 2))
         window = (window / window.sum()).astype(source.dtype)
 
         def blur(image, window=window):
@@ -108,11 +108,11 @@ def visual_information_fidelity(fused, visible, infrared):
 
 
 def _edges(image):
-    # convolve2d turns the kernels round
-    left_less_right = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], image.dtype)
-    lower_less_upper = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]], image.dtype)
-    x = scipy.signal.convolve2d(image, left_less_right, mode="same")
-    y = scipy.signal.convolve2d(image, lower_less_upper, mode="same")
+    # convolve2d flips the kernels
+    left_minus_right = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], image.dtype)
+    lower_minus_upper = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]], image.dtype)
+    x = scipy.signal.convolve2d(image, left_minus_right, mode="same")
+    y = scipy.signal.convolve2d(image, lower_minus_upper, mode="same")
     upright = x == 0
     angle = np.where(upright, np.pi / 2, np.arctan(y / np.where(upright, 1, x)))
     return np.sqrt(x**2 + y**2), angle
@@ -154,7 +154,7 @@ def structural_similarity(fused, visible, infrared, data_range=255):
 
 
 def fusion_metrics(fused, visible, infrared):
-    """All metrics of one pair of float images, as the package's function of that name."""
+    """All metrics of one pair of float images, like `egmt_jax.metrics.fusion_metrics`."""
     triple = (fused, visible, infrared)
     return {
         "EN": entropy(fused),

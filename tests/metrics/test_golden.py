@@ -1,3 +1,5 @@
+"""Values against golden values of made-up and of real images."""
+
 import json
 import pathlib
 
@@ -22,7 +24,7 @@ def images():
 def test_agrees_with_the_golden_values_of_made_up_triples(images, key):
     number = key.split("_")[0]
     triple = [images[f"f{key}"], images[f"vi{number}"], images[f"ir{number}"]]
-    padded = np.full((3, 240, 320), 99, np.uint8)  # the largest: one compilation for all
+    padded = np.full((3, 240, 320), 99, np.uint8)  # one compilation for all
     height, width = triple[0].shape
     padded[:, :height, :width] = triple
     values = fusion_metrics(*padded, (height, width))

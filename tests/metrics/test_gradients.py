@@ -1,5 +1,4 @@
-"""Metrics that may serve as losses: gradients against finite differences of the float64
-implementation."""
+"""Gradients of the differentiable metrics against finite differences in float64."""
 
 import jax
 import numpy as np
@@ -22,9 +21,9 @@ OF_ALL = (
 
 
 @pytest.mark.parametrize("name", OF_FUSED + OF_ALL)
-def test_gradient_is_that_of_finite_differences(name):
+def test_gradient_agrees_with_finite_differences(name):
     random = np.random.default_rng(0)
-    # not integers: on them Qabf jumps where two edges are equally strong
+    # no integers: Qabf jumps where two edges are equally strong
     fused, *sources = (image + random.uniform(0, 0.9, SHAPE) for image in made_up_triple())
     sources = sources if name in OF_ALL else []
     gradient = jax.grad(getattr(metrics, name))(*(x.astype(np.float32) for x in (fused, *sources)))
@@ -40,14 +39,14 @@ def test_gradient_is_that_of_finite_differences(name):
 def test_gradients_of_flat_and_equal_images_are_finite(name):
     function, count = getattr(metrics, name), 1 if name in OF_FUSED else 3
     gradient = jax.grad(function, argnums=tuple(range(count)))
-    picture = made_up_triple()[1].astype(np.float32)
+    image = made_up_triple()[1].astype(np.float32)
     black, grey = np.zeros(SHAPE, np.float32), np.full(SHAPE, 90.0, np.float32)
     triples = [
         (black,) * 3,
         (grey,) * 3,
-        (grey, picture, black),
-        (picture, grey, grey),
-        (picture,) * 3,
+        (grey, image, black),
+        (image, grey, grey),
+        (image,) * 3,
     ]
     for triple in triples:
         for part in gradient(*triple[:count]):

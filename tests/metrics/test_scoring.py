@@ -1,3 +1,5 @@
+"""Scores of many images."""
+
 import itertools
 import logging
 
@@ -12,22 +14,18 @@ from egmt_jax.metrics.scoring import padded_side
 SHAPES = [(49, 57), (128, 128), (17, 90), (49, 58), (100, 33)]
 
 
-def test_rows_are_those_of_single_images_in_order():
-    triples = [(f"pair {k}", *made_up_triple(k, shape)) for k, shape in enumerate(SHAPES)]
+def test_rows_are_in_order_and_equal_the_scores_of_single_images():
+    triples = [(str(k), *made_up_triple(k, shape)) for k, shape in enumerate(SHAPES)]
     rows = score_pairs(triples, progress=False)
-    assert [row["id"] for row in rows] == [f"pair {k}" for k in range(len(SHAPES))]
+    assert [row["id"] for row in rows] == ["0", "1", "2", "3", "4"]
     for row, (_, *images) in list(zip(rows, triples, strict=True))[:2]:
         assert list(row) == ["id", *METRICS]
         for name, value in fusion_metrics(*images).items():
             assert isinstance(row[name], float)
             assert row[name] == pytest.approx(float(value), rel=1e-5), name
-
-
-def test_a_score_does_not_depend_on_its_company():
-    triples = [(str(k), *made_up_triple(k, shape)) for k, shape in enumerate(SHAPES)]
-    rows = score_pairs(triples, progress=False)
     assert score_pairs(triples[::-1], progress=False) == rows[::-1]
     assert score_pairs(triples[3:4], progress=False) == rows[3:4]
+    assert score_pairs([], progress=False) == []
 
 
 def test_another_size_compiles_nothing(caplog):
@@ -35,11 +33,11 @@ def test_another_size_compiles_nothing(caplog):
     with jax.log_compiles(), caplog.at_level(logging.DEBUG):
         score_pairs([("second", *made_up_triple(0, (51, 99)))], progress=False)
         assert not [line for line in caplog.messages if "Compiling" in line]
-        jax.jit(lambda x: x + 1)(1.0)  # the log does tell of compilation
+        jax.jit(lambda x: x + 1)(1.0)  # is logged
         assert [line for line in caplog.messages if "Compiling" in line]
 
 
-def test_sizes_of_a_data_set_fall_into_few_shapes():
+def test_sizes_of_a_data_set_are_padded_to_few_shapes():
     sizes = itertools.product(range(250, 451), range(351, 623))  # RoadScene
     assert len({(padded_side(height), padded_side(width)) for height, width in sizes}) <= 4
     assert [padded_side(side) for side in (17, 128, 129, 480, 512, 640, 641, 1025, 3000)] == [
@@ -50,7 +48,7 @@ def test_sizes_of_a_data_set_fall_into_few_shapes():
         assert side < 512 or padded_side(side) <= 1.34 * side
 
 
-def test_triples_are_read_one_by_one_while_earlier_ones_are_scored():
+def test_few_triples_are_read_ahead():
     read = []
 
     def endless():
@@ -84,7 +82,3 @@ def test_bad_triples_are_named():
     for message, images in cases.items():
         with pytest.raises(UserError, match=f"^pair-7: .*{message}"):
             score_pairs([("pair-7", *images)], progress=False)
-
-
-def test_no_pairs_give_no_rows():
-    assert score_pairs([], progress=False) == []
