@@ -2,17 +2,17 @@
 
     python launch.py --config=configs/all.py --config.data.manual_dir=DIR --workdir=runs/all
 
-Put the files of each set into its folder within DIR, as the other configs tell: DIR/roadscene,
-DIR/tno, DIR/msrs and, for low-resolution copies, DIR/msrs128; `entity_scenes` is rendered by the
-first run. A set that is not there is left out by a weight of 0, and M3FD, by default kept apart to
-judge the weights on unseen cameras, comes in by another:
+Put the files of each set into its folder in DIR as the other configs say: DIR/roadscene, DIR/tno,
+DIR/msrs; the first run renders `entity_scenes`. Leave out a missing set by a weight of 0. M3FD has
+weight 0, so that its cameras stay unseen and can judge the weights; a weight includes it:
 
     --config.data.mixture.tno.weight=0 --config.data.mixture.m3fd.weight=1
 
 Evaluation and export take one set: --mode=evaluate --config.data.name=tno.
 
-On two CPU cores a step takes 0.3 s or more, all 8000 of them 41 minutes. How the released weights
-came about is told by egmt_jax/weights/base/model_card.md; fine-tuning them is
+On two CPU cores a step takes 0.3 s or more, all 8000 of them 41 minutes.
+egmt_jax/weights/base/model_card.md describes how the released weights were trained. To fine-tune
+them, add
 
     --config.start_from=released --config.optimizer.steps=700 --config.optimizer.learning_rate=5e-4
     --config.optimizer.warmup=50 --config.optimizer.ema=0.99
@@ -22,17 +22,15 @@ from configs import base, variants
 
 
 def get_config(variant: str = ""):
-    """The base model on a mixture; weights are relative: how often a set is drawn."""
+    """The base model on a mixture; weights are relative numbers of examples."""
     config = base.get_config()
     config.data.name = "roadscene"
     config.data.mixture = {
-        # Its masks are exact, those of the real sets are coarse outlines.
+        # Its masks are exact; the real sets have coarse outlines.
         "entity_scenes": {"name": "entity_scenes/default", "weight": 2.5},
         "roadscene": {"name": "roadscene", "weight": 3.0},
         "tno": {"name": "tno", "weight": 0.5},
-        "msrs": {"name": "msrs/full", "weight": 1.0},
-        # 128x96 pixels: for entities and tone, not for edges.
-        "msrs_small": {"name": "msrs/small", "weight": 2.0, "whole": 1.0, "detail": 0.0},
+        "msrs": {"name": "msrs", "weight": 3.0},
         "m3fd": {"name": "m3fd/fusion", "weight": 0.0},
     }
     config.optimizer.steps = 8000

@@ -1,4 +1,4 @@
-"""What every config starts from; see the others for commands, times and numbers to expect.
+"""The default config, which every other config changes; see the others for commands and times.
 
 Every config has the variants of `configs/variants.py`: --config=configs/demo.py:no_entities.
 
@@ -14,69 +14,82 @@ def get_config(variant: str = "") -> ConfigDict:
     """The base model on `entity_scenes`, sized for a GPU or a patient CPU."""
     config = ConfigDict(
         {
+            # Seed of the parameters, the order of the data, augmentation and guidance.
             "seed": 0,
-            # Workdir of a run whose newest parameters a new run begins with, or "released" for the
-            # weights that come with the package; random ones if empty.
+            # Initial parameters: workdir of another run, for its newest checkpoint, or "released"
+            # for the weights of the package; random if empty.
             "start_from": "",
             "data": {
+                # Data set, with its TFDS config: entity_scenes, tno, roadscene, m3fd, msrs, folder.
                 "name": "entity_scenes/default",
-                # Where prepared data sets live; TFDS's default if empty.
+                # Folder of prepared data sets; TFDS's default if empty.
                 "data_dir": "",
-                # Folder with the files of a set that has to be fetched by hand.
+                # Folder with the files of a set that must be downloaded by hand.
                 "manual_dir": "",
-                # Own pairs in ir/ and vi/, see configs/folder.py; read for the name "folder".
+                # Folder of own pairs, vi/ and ir/, for the name "folder"; see configs/folder.py.
                 "root": "",
-                # Sets to train on in place of `name`, see configs/all.py. During training pairs of
-                # all of them are scored in turn; --mode=evaluate and export take `name` alone.
+                # Sets to train on instead of `name`, see configs/all.py. Validation takes pairs of
+                # all of them in turn; --mode=evaluate and export use `name` only.
                 "mixture": {},
+                # Splits; sums such as "train+validation" and slices such as "train[:64]" work.
                 "train_split": "train",
                 "validation_split": "validation",
                 "test_split": "test",
-                # Side of the training crops in pixels, 17 to 256.
+                # Side of the training crops in pixels.
                 "crop": 128,
-                # Share of examples that show the largest square of the whole pair, reduced.
-                "whole": 0.3,
-                # Weight of the losses of gradient, structure, information and edges, 0 to 1: 0 for
-                # pictures whose resolution is too low to learn edges from.
-                "detail": 1.0,
-                # Largest change of gain and gamma, as a natural logarithm.
+                # Share of examples that show the largest square of the pair, resized to `crop`.
+                "full_frame_probability": 0.3,
+                # Largest change of infrared gain and of both gammas, as a natural logarithm.
                 "jitter": 0.1,
+                # Pairs per step, over all devices.
                 "batch_size": 8,
-                # Processes that prepare batches; 0: threads.
+                # Processes that prepare batches; 0: threads of the training process.
                 "workers": 0,
             },
             "model": {
+                # Channels at 1/patch scale; twice as many at 1/(2 patch) scale.
                 "width": 32,
+                # Factor of the first pixel-unshuffle, 2 or 4.
                 "patch": 2,
+                # Channels of the visual tokens, and residual blocks on their grid.
                 "tokens": 96,
                 "token_blocks": 2,
-                "joint_blocks": 0,
+                # Heads of the attention between the streams.
                 "heads": 4,
+                # Width of the attention to entities.
                 "dimension": 64,
                 # For ablations, see configs/variants.py.
                 "visual_interaction": True,
                 "entity_level": "attention",
+                # Type of the activations, float32 or bfloat16; parameters are float32.
                 "dtype": "float32",
             },
+            # Name of the table of text features of the vocabulary.
             "text_features": "minilm",
             "guidance": {
-                # What guides: own or shuffled (another pair's) entities, or a sentence, the pair's
-                # captions.
-                "given": "own",
-                "boost": 0.75,
-                "emphasis": 8.0,
-                "sharpen": 1.5,
-                # Share of the sources' sum in the intensity target; the rest is their maximum.
-                "additive": 0.3,
-                # Deviation that is asked for, relative to that of the sources.
-                "contrast": 1.4,
+                # Which entities guide: own, or shuffled (another pair's).
+                "source": "own",
+                # Share of examples guided by the classifier's own probabilities.
                 "self_guided": 0.3,
+                # Share of examples without guidance.
                 "unguided": 0.15,
+                # Probability that an entity of the pair guides, in the other examples.
                 "keep": 0.5,
+                # Mean number of absent entities that guide as well.
                 "distractors": 2.0,
+                # Extra contrast of guided entities in the target.
+                "boost": 0.75,
+                # Share of the sources' sum in the target; the rest is their maximum.
+                "additive": 0.3,
+                # Extra weight of guided entities in the intensity loss.
+                "emphasis": 8.0,
+                # Factor on strong source edges in the gradient loss.
+                "sharpen": 1.5,
+                # Required standard deviation in the contrast loss, relative to the sources'.
+                "contrast": 1.4,
             },
+            # Weights of the loss terms, see egmt_jax/training/losses.py; 0 omits a term.
             "loss": {
-                # What the terms are: egmt_jax/losses.py. A weight of 0 leaves a term out.
                 "intensity": 5.0,
                 "prominence": 12.0,
                 "gradient": 9.0,
@@ -90,38 +103,40 @@ def get_config(variant: str = "") -> ConfigDict:
                 "classification": 1.5,
                 "localisation": 0.6,
             },
+            # AdamW with linear warm-up and cosine decay to 1 % of the learning rate.
             "optimizer": {
                 "learning_rate": 1e-3,
+                # Steps of the warm-up, and of the whole run.
                 "warmup": 200,
                 "steps": 8000,
+                # Applies to matrices and kernels.
                 "weight_decay": 1e-4,
-                # Largest norm of the gradients; inf: any.
+                # Largest norm of the gradients; inf: no clipping.
                 "clip": 1.0,
-                # Factors on the learning rate by module, 0 freezes; on the command line
-                # --config.optimizer.module_rates="{'classifier': 0.1}".
-                "module_rates": {},
-                # Decay of a moving average of the parameters, which is then used; 0: none.
+                # Decay of a moving average of the parameters, which replaces them in evaluation and
+                # export; 0: none.
                 "ema": 0.0,
-                # Parts a batch is computed in, one after the other, to save memory.
-                "accumulate": 1,
             },
-            "classifier": {"label_smoothing": 0.0},
-            # data=-1: all devices that mesh.model leaves.
+            # Devices that split a batch, and devices that split the parameters; data=-1: all
+            # devices that mesh.model leaves.
             "mesh": {"data": -1, "model": 1},
+            # Steps between checkpoints (0: only the last step), and how many of the newest to keep.
             "checkpoint": {"every": 500, "keep": 2},
+            # Steps between logged losses, and between sample pictures; 0: none.
             "log": {"every": 50, "pictures_every": 1000},
             "evaluation": {
-                # Steps between evaluations on the validation split; 0: none.
+                # Steps between evaluations on the validation split, each of which saves a
+                # checkpoint; 0: none.
                 "every": 2000,
-                # The best model by this metric is kept beside the last.
+                # The best model by this metric is kept, for --best.
                 "metric": "VIF",
-                # Of how many pairs of the split at most.
+                # Number of validation pairs.
                 "most": 50,
-                # What guides, here and in evaluation and export: probabilities (the classifier's),
-                # own or shuffled (another pair's) entities, or a sentence, the pair's captions.
-                "given": "probabilities",
+                # What guides here and in --mode=evaluate and export: predicted (the classifier's
+                # probabilities), own or shuffled (another pair's) entities, or none.
+                "guidance": "predicted",
             },
-            # Writes a trace of a few steps, for TensorBoard or Perfetto.
+            # Write a trace of a few steps, for TensorBoard or Perfetto.
             "profile": False,
         }
     )

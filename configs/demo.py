@@ -1,4 +1,4 @@
-"""The demonstration: `make demo` renders scenes, trains for a few minutes on two cores and scores.
+"""The demonstration: `make demo` renders scenes, trains for a few minutes on two cores, and scores.
 
 python launch.py --config=configs/demo.py --workdir=runs/demo
 """
@@ -11,12 +11,12 @@ def get_config(variant: str = ""):
     config = base.get_config()
     config.data.name = "entity_scenes/demo"
     config.data.crop = 96
-    config.data.whole = 0.5
+    config.data.full_frame_probability = 0.5
     config.model.width = 28
     config.model.patch = 4
     config.model.tokens = 64
     config.model.token_blocks = 1
-    # The demo shows what entities do, so the contrast that everything gets is left to them.
+    # The demo shows the effect of entities, so they get the contrast that base gives everything.
     config.guidance.update(boost=0.4, emphasis=4.0, sharpen=1.0, additive=0.0)
     config.loss.update(intensity=4.0, gradient=8.0, structure=1.0)
     config.loss.update(classification=1.0, localisation=0.3)

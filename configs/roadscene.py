@@ -4,12 +4,11 @@ r"""RoadScene: 128 training pairs of roads, 22 for validation and 50 for testing
         --workdir=runs/roadscene
 
 Put `cropinfrared/` and `crop_LR_visible/` of https://github.com/hanna-xu/RoadScene into
-DIR/roadscene/, or `ir/` and `vi/` with equal file names; tfds_builders/roadscene/README.md tells
-splits and counts. The first run checks and packs the pairs. Without manual_dir the folder is TFDS's
-own, which the error names.
+DIR/roadscene/, or `ir/` and `vi/` with equal file names; tfds_builders/roadscene/README.md lists
+splits and counts. The first run checks and packs the pairs. Without manual_dir TFDS's own folder
+is used, which the error names.
 
-On two CPU cores a step takes 0.2 to 0.4 s (benchmarks/input_pipeline.py), all 4000 of them
-15 to 25 minutes.
+On two CPU cores a step takes 0.2 to 0.4 s, all 4000 of them 15 to 25 minutes.
 """
 
 from configs import base, variants

@@ -1,31 +1,32 @@
-"""Orbax checkpoints: training state, position in the data and config; and models read back."""
+"""Checkpoints of a run (Orbax): training state, position in the data, config and scores."""
 
-import itertools
 import json
-import pathlib
+import math
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
+from etils import epath
 from flax import nnx
 from ml_collections import ConfigDict
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from egmt_jax.errors import UserError
 from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
 from egmt_jax.weights import load_packed
 from egmt_jax.weights.checkpoint import (
-    BEST,
+    ABOUT,
     FOLDER,
+    as_numpy,
     checkpoint_steps,
     first_line,
     load_model,
-    read_through,
+    quality,
+    read_checkpoint,
 )
-
-UNREADABLE = "unreadable_checkpoints"
 
 SAME = (
     "model",
@@ -36,50 +37,37 @@ SAME = (
     "optimizer.ema",
     "start_from",
 )
-"""Fields of the config that a resumed run must share with the one it goes on from."""
+"""Fields of the config that must not change when a run is resumed."""
 
 RELEASED = "released"
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last ones, and the best model by a metric.
-
-    One that cannot be read is moved to `unreadable_checkpoints/` with a warning, and the one before
-    it counts as the newest.
+    """The checkpoints of one run: the newest ones, and the best one by a metric.
 
     Args:
-      workdir: of the run.
-      keep: how many of the newest stay.
-      config: of the run; saved with each.
-      vocabulary: names of the entities; likewise.
-      constants: the model's variables that are not trained; likewise.
-      data: what it trains on, a line per set, see `mixtures.describe`; likewise.
+      workdir: workdir of the run.
+      config: config of the run.
+      vocabulary: names of the entities.
+      data: a description of the data, see `mixtures.describe`.
+      constants: variables of the model that are not trained.
+      state: training state with the shapes, types and shardings to restore.
+
+    Raises:
+      UserError: the newest checkpoint belongs to another model or other data, or no checkpoint can
+        be read.
     """
 
     def __init__(
         self,
-        workdir: pathlib.Path,
-        keep: int,
+        workdir: epath.Path,
         config: ConfigDict,
         vocabulary: tuple[str, ...],
-        constants: dict[str, Any],
         data: list[str],
+        constants: dict[str, Any],
+        state: TrainState,
     ):
-        workdir = workdir.absolute()
-        if is_first():
-            _set_aside_unreadable(workdir)
-        wait_for_all("unreadable checkpoints set aside")
-        self._manager, self._best = (
-            ocp.CheckpointManager(
-                workdir / folder,
-                options=ocp.CheckpointManagerOptions(
-                    preservation_policy=ocp.checkpoint_managers.LatestN(count),
-                    create=True,
-                    cleanup_tmp_directories=True,
-                ),
-            )
-            for folder, count in ((FOLDER, keep), (BEST, 1))
-        )
+        self._folder = workdir / FOLDER
         self._constants = constants
         self._about = {
             "config": json.loads(config.to_json()),
@@ -87,120 +75,120 @@ class Checkpoints:
             "text_dimension": constants["text_features"].shape[1],
             "data": data,
         }
-        for step in self._best.all_steps():
-            if step > (self.latest or 0):  # its steps are done anew, perhaps in another way
-                self._best.delete(step)
-        self.best_value: float | None = None
-        """The metric of the best model, as it was given to `save_best`; None: of another metric."""
-        best = self._best.latest_step()
-        if best is not None:
-            saved = self._best.restore(best, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
-            saved = saved["config"]
-            if saved["config"]["evaluation"]["metric"] == config.evaluation.metric:
-                self.best_value = saved["value"]
+        if is_first():
+            _delete_damaged(self._folder, self._about, _parts(state))
+        wait_for_all("damaged checkpoints deleted")
+        metric = config.evaluation.metric
+
+        def best(scores):
+            return quality(metric, scores[metric]) if metric in scores else -math.inf
+
+        try:
+            self._manager = ocp.CheckpointManager(
+                self._folder,
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=AnyPreservationPolicy(
+                        [
+                            LatestN(config.checkpoint.keep),
+                            BestN(n=1, get_metric_fn=best, keep_checkpoints_without_metrics=False),
+                        ]
+                    ),
+                    best_fn=best,  # without it Orbax would not keep the scores
+                    create=True,
+                    cleanup_tmp_directories=True,
+                ),
+            )
+        except Exception as error:
+            raise UserError(f"{self._folder}: cannot be read ({first_line(error)})") from error
 
     @property
     def latest(self) -> int | None:
         """Step of the newest complete checkpoint."""
         return self._manager.latest_step()
 
-    def save(self, state: TrainState, step: int) -> None:
-        """Saves after `step` steps; returns before the files are written.
-
-        Raises:
-          UserError: this or an earlier checkpoint cannot be written.
-        """
-        if step == self.latest:
-            return
-        items = {
-            "optimizer": ocp.args.StandardSave(state.optimizer),
-            # Order and content of batches follow from the config: their number is the position.
-            "data": ocp.args.JsonSave({"batches": step}),
-        }
-        self._write(self._manager, step, state, self._about, items)
-
-    def save_best(self, state: TrainState, step: int, value: float) -> None:
-        """Saves the model alone, in place of the best one until now.
+    def save(self, state: TrainState, step: int, scores: dict[str, float] | None = None) -> None:
+        """Saves the state after `step` steps; returns before the files are written.
 
         Args:
-          state: gives the parameters.
+          state: the training state.
           step: steps done.
-          value: of the metric.
+          scores: scores of the model, if it was evaluated; replaces a checkpoint without scores.
 
         Raises:
           UserError: this or an earlier checkpoint cannot be written.
         """
-        if step in self._best.all_steps():
+        if step == self.latest and not scores:
             return
-        self._write(self._best, step, state, self._about | {"value": value}, {})
-        self.best_value = value
-
-    def _write(self, manager, step, state, about, items):
-        items = items | {
-            "params": ocp.args.StandardSave(state.params),
-            "constants": ocp.args.StandardSave(self._constants),
-            "config": ocp.args.JsonSave(about),
-        }
-        if state.ema is not None:
-            items["ema"] = ocp.args.StandardSave(state.ema)
+        items = {name: ocp.args.StandardSave(part) for name, part in _parts(state).items()}
+        items["constants"] = ocp.args.StandardSave(self._constants)
+        scores = {name: value for name, value in (scores or {}).items() if math.isfinite(value)}
+        items[ABOUT] = ocp.args.JsonSave(self._about | {"scores": scores})
         try:
-            # One at a time: the background threads of several processes meet at the same barriers.
-            for each in (self._manager, self._best):
-                each.wait_until_finished()
-            manager.save(step, args=ocp.args.Composite(**items), force=True)
+            if step == self.latest:
+                self._manager.delete(step)
+            self._manager.save(
+                step, args=ocp.args.Composite(**items), metrics=scores or None, force=True
+            )
         except Exception as error:
             raise self._failure(error) from error
 
-    def restore(self, state: TrainState) -> tuple[TrainState, int]:
-        """The newest checkpoint.
-
-        Args:
-          state: gives shapes and shardings.
-
-        Returns:
-          The state, and how many batches it has seen.
-
-        Raises:
-          UserError: the checkpoint is of another model or of other data.
-        """
-        step = self.latest
-        saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
-        _check_same(saved["config"], self._about, self._manager.directory)
-        parts = {"params": state.params, "optimizer": state.optimizer}
-        if state.ema is not None:
-            parts["ema"] = state.ema
+    def restore(self, state: TrainState) -> TrainState:
+        """The state of the newest checkpoint, with the shardings of `state`."""
+        step, parts = self.latest, _parts(state)
         restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
-                data=ocp.args.JsonRestore(),
-                **{name: ocp.args.StandardRestore(_abstract(part)) for name, part in parts.items()},
+                **{name: ocp.args.StandardRestore(_abstract(part)) for name, part in parts.items()}
             ),
         )
         count = jax.device_put(np.asarray(step, np.int32), state.step.sharding)
-        state = TrainState(count, **{name: restored[name] for name in parts})
-        return state, restored["data"]["batches"]
+        return TrainState(count, **{name: restored[name] for name in parts})
 
     def finish(self) -> None:
-        """Waits until everything is on disk.
+        """Waits until everything is written.
 
         Raises:
           UserError: a checkpoint cannot be written.
         """
         try:
-            for manager in (self._manager, self._best):
-                manager.wait_until_finished()
-                manager.check_for_errors()
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
         except Exception as error:
             raise self._failure(error) from error
-        for manager in (self._manager, self._best):
-            manager.close()
+        self._manager.close()
 
     def _failure(self, error: Exception) -> UserError:
-        whole = sorted(checkpoint_steps(self._manager.directory))
         return UserError(
-            f"{self._manager.directory}: a checkpoint cannot be written ({first_line(error)}); "
-            f"make room and run again. Intact checkpoints: steps {whole}"
+            f"{self._folder}: a checkpoint cannot be written ({first_line(error)}); free some disk "
+            f"space and run again. Complete checkpoints: steps {checkpoint_steps(self._folder)}"
         )
+
+
+def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The initial parameters of a new run that does not start with random ones.
+
+    Args:
+      start_from: workdir of a run, for its newest checkpoint, or "released" for the weights of the
+        package.
+      params: parameters of the new run, for their names and shapes.
+
+    Raises:
+      UserError: there are no parameters, or they do not fit.
+    """
+    model = load_packed().model if start_from == RELEASED else load_model(start_from)[0]
+    found = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    if jax.tree.map(np.shape, found) != jax.tree.map(np.shape, params):
+        raise UserError(
+            f"start_from={start_from}: its model differs in size from the config's `model` part; "
+            "set that to the same values"
+        )
+    return found
+
+
+def _parts(state: TrainState) -> dict[str, Any]:
+    """The parts of a state that are saved; the step is the name of the checkpoint."""
+    parts = {"params": state.params, "optimizer": state.optimizer}
+    return parts if state.ema is None else parts | {"ema": state.ema}
 
 
 def _abstract(tree):
@@ -209,71 +197,51 @@ def _abstract(tree):
     )
 
 
-def _check_same(saved: dict[str, Any], about: dict[str, Any], where) -> None:
-    """Raises UserError where a resumed run has another value of what must not change."""
+def _delete_damaged(folder: epath.Path, about: dict[str, Any], parts: dict[str, Any]) -> None:
+    """Deletes checkpoints, from the newest on, until one can be read completely.
+
+    Raises:
+      UserError: none can be read, or the config does not fit.
+    """
+    steps = checkpoint_steps(folder)
+    for step in reversed(steps):
+        path = folder / str(step)
+        try:
+            saved = read_checkpoint(path, **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
+            _check_same(saved, about, folder)
+            read_checkpoint(path, **{name: as_numpy(part) for name, part in parts.items()})
+            return
+        except UserError:
+            raise
+        except Exception as error:
+            if step == steps[0]:
+                raise UserError(
+                    f"{path}: cannot be read ({first_line(error)}), and there is no older "
+                    "checkpoint; delete it to start again"
+                ) from error
+            logging.warning(
+                "%s cannot be read (%s): deleted; the checkpoint before it is used",
+                path,
+                first_line(error),
+            )
+            path.rmtree()
+
+
+def _check_same(saved: dict[str, Any], about: dict[str, Any], folder: epath.Path) -> None:
+    """Raises UserError if something changed that must not change on resuming."""
     for name in SAME:
         mine, theirs = about["config"], saved["config"]
         for part in name.split("."):
             mine, theirs = mine[part], theirs.get(part)
-        if theirs is not None and mine != theirs:  # older checkpoints do not tell of all
+        if mine != theirs:
             raise UserError(
-                f"{where}: its run has {name}={theirs!r}, this config {mine!r}; "
+                f"{folder}: its run has {name}={theirs!r}, this config {mine!r}; "
                 "resume with the same value or choose another --workdir"
             )
-    theirs = saved.get("data", about["data"])  # likewise
-    if theirs != about["data"]:
-        changes = [f"was {line}" for line in theirs if line not in about["data"]]
-        changes += [f"is {line}" for line in about["data"] if line not in theirs]
+    if saved["data"] != about["data"]:
+        changes = [f"was {line}" for line in saved["data"] if line not in about["data"]]
+        changes += [f"is {line}" for line in about["data"] if line not in saved["data"]]
         raise UserError(
-            f"{where}: its run has other data ({'; '.join(changes) or 'in another order'}); resume "
-            "with the same or choose another --workdir"
+            f"{folder}: its run has other data ({'; '.join(changes) or 'in another order'}); "
+            "resume with the same or choose another --workdir"
         )
-
-
-def _set_aside_unreadable(workdir: pathlib.Path) -> None:
-    """Moves checkpoints away, from the newest on, until one can be read to its last byte."""
-    for folder in (FOLDER, BEST):
-        for step in sorted(checkpoint_steps(workdir / folder), reverse=True):
-            path = workdir / folder / str(step)
-            try:
-                read_through(path)
-                break
-            except Exception as error:
-                names = (f"{folder}-{step}-{number}" for number in itertools.count(1))
-                free = (workdir / UNREADABLE / name for name in names)
-                aside = next(path for path in free if not path.exists())
-                reason = first_line(error)
-                logging.warning(
-                    "%s cannot be read (%s): moved to %s; the one before it is used",
-                    path,
-                    reason[:200],
-                    aside,
-                )
-                try:
-                    aside.parent.mkdir(exist_ok=True)
-                    path.rename(aside)
-                except OSError as failure:
-                    raise UserError(
-                        f"{path}: cannot be moved to {aside} ({failure.strerror}): delete it"
-                    ) from failure
-
-
-def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that a new run begins with in place of random ones.
-
-    Args:
-      start_from: workdir of a run, for its newest checkpoint, or "released", the weights that come
-        with the package.
-      params: of the new run; gives names and shapes.
-
-    Raises:
-      UserError: nothing can be read there, or the model has another size.
-    """
-    model = load_packed().model if start_from == RELEASED else load_model(start_from)[0]
-    found = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    if jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, params):
-        raise UserError(
-            f"start_from={start_from}: its model has another size than the config's `model` part "
-            "says; give that the same values"
-        )
-    return found

@@ -1,124 +1,172 @@
-"""What a run leaves to look at: scalars, pictures, config, environment, a trace."""
+"""Logs of a run: scalars, pictures, config, environment, a trace."""
 
 import importlib.metadata
 import json
 import pathlib
 import platform
 import sys
+import tempfile
 import time
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto import event_pb2
 
 import egmt_jax
 from egmt_jax.errors import UserError
-from egmt_jax.io.images import write_atomically
 from egmt_jax.training.processes import is_first
 
 HISTORY = "history.jsonl"
 PREFIX = "validation/"
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
-MOST_WAITING = 1000
-"""Events that TensorBoard's writer may be behind by."""
-
 PROFILE_AFTER, PROFILED = 5, 5
 """Steps before a trace begins, so that compilation is over, and steps in it."""
 
 
 class RunLog:
-    """Scalars and pictures of a run, for TensorBoard and in `history.jsonl`; the first process's.
+    """Writes scalars and pictures of a run to `history.jsonl` and TensorBoard files.
 
-    What an interrupted run logged after its last checkpoint is dropped: its steps are done again.
+    Only the first process writes. Rows that an interrupted run logged after its last checkpoint are
+    dropped: those steps will be re-run.
 
     Args:
       folder: the workdir.
-      config: of the run.
+      config: config of the run.
       first: steps done before.
+
+    Raises:
+      UserError: the workdir cannot be written; also from every method.
     """
 
-    def __init__(self, folder: pathlib.Path, config: ConfigDict, first: int):
-        self._writer = None
-        self._path = folder / HISTORY
-        self._scored: set[int] = set()
+    def __init__(self, folder: epath.Path, config: ConfigDict, first: int):
+        self._folder = folder
+        self._rows: list[dict[str, float]] = []
+        self._events = None
         if not is_first():
             return
-        write_atomically(folder / "config.json", config.to_json_best_effort(indent=2).encode())
+        content = config.to_json_best_effort(indent=2)
+        write_file(folder / "config.json", content.encode())
         _write_environment(folder, first)
-        kept = [row for row in read_history(folder) if row["step"] <= first]
-        write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in kept).encode())
-        self._scored = {row["step"] for row in kept if any(PREFIX in name for name in row)}
-        self._writer = SummaryWriter(
-            str(folder / "tensorboard"),
-            purge_step=first + 1 if first else None,
-            max_queue=MOST_WAITING,
-        )
-        self._writer.add_text("config", f"```\n{config.to_json_best_effort(indent=2)}\n```")
+        self._rows = [row for row in read_history(folder) if row["step"] <= first]
+        self._write_history()
+        self._events = _EventFile(folder / "tensorboard")
+        if first:  # hides what was logged after the checkpoint
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._events.write(step=first + 1, session_log=start)
+        self._events.write(step=first, summary=summary.text("config", f"```\n{content}\n```"))
 
     def scalars(self, scalars: dict[str, float], step: int) -> None:
-        """Adds scalars; loss terms go under `loss/`.
-
-        Raises:
-          UserError: the disk is full.
-        """
-        if not self._writer:
+        """Adds scalars; loss terms go under `loss/`."""
+        if not self._events:
             return
         scalars = {name if "/" in name else f"loss/{name}": v for name, v in scalars.items()}
-        self._check_writer()
-        try:
-            with self._path.open("a") as file:
-                file.write(json.dumps({"step": step, **scalars}) + "\n")
-        except OSError as error:
-            raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
+        self._rows.append({"step": step, **scalars})
+        self._write_history(self._rows[-1:])
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)
+            self._events.write(step=step, summary=summary.scalar(name, value))
+        self._events.flush()
 
     def has_scores(self, step: int) -> bool:
         """Whether the model was evaluated after this step, as the first process knows."""
-        return step in self._scored
+        rows = (row for row in self._rows if row["step"] == step)
+        return any(PREFIX in name for row in rows for name in row)
 
     def picture(self, picture: np.ndarray, step: int) -> None:
-        """Adds a picture, uint8 RGB.
-
-        Raises:
-          UserError: the disk is full.
-        """
-        if self._writer:
-            self._check_writer()
-            self._writer.add_image("pairs", picture, step, dataformats="HWC")
-
-    def _check_writer(self):
-        # Its thread dies where its file cannot grow; a full queue would then wait for ever.
-        if not self._writer.file_writer.event_writer._worker.is_alive():
-            raise UserError(
-                f"{self._path.parent / 'tensorboard'}: cannot be written; make room and run again"
-            )
+        """Adds a picture, uint8 RGB."""
+        if self._events:
+            image = summary.image("pairs", picture, dataformats="HWC")
+            self._events.write(step=step, summary=image)
+            self._events.flush()
 
     def close(self) -> None:
-        """Writes what is left; a full disk is passed over, something else will have told of it."""
-        if not self._writer:
+        """Closes the files."""
+        if self._events:
+            self._events.close()
+
+    def _write_history(self, added: list[dict[str, float]] | None = None) -> None:
+        """Appends rows, or writes all of them, as always where files cannot be appended to."""
+        path = self._folder / HISTORY
+        if added is None or _is_remote(path):
+            write_file(path, _lines(self._rows).encode())
             return
-        events = self._writer.file_writer.event_writer
-        if not events._worker.is_alive():
-            events._event_queue.cancel_join_thread()  # the end would wait for its reader
         try:
+            with path.open("a") as file:
+                file.write(_lines(added))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+class _EventFile:
+    """A TensorBoard file, written without a thread or a queue that a full disk could block.
+
+    A file of a remote folder is written locally and copied at each flush.
+    """
+
+    def __init__(self, folder: epath.Path):
+        self._folder = folder
+        self._local = None
+        if _is_remote(folder):
+            self._local = tempfile.TemporaryDirectory()
+        path = pathlib.Path(self._local.name if self._local else folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = EventsWriter(str(path / "events"), f".{time.monotonic_ns()}")
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+
+    def write(self, **event: Any) -> None:
+        try:
+            self._writer.write_event(event_pb2.Event(wall_time=time.time(), **event))
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+
+    def flush(self) -> None:
+        try:
+            self._writer.flush()
+            if self._local:
+                for file in epath.Path(self._local.name).iterdir():
+                    file.copy(self._folder / file.name, overwrite=True)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+
+    def close(self) -> None:
+        try:
+            self.flush()
             self._writer.close()
-        except OSError:
-            # tensorboardX tries once more at exit, and would end the program with a traceback.
-            events.close = lambda: None
+        except (OSError, UserError):
+            pass  # a full disk has been reported
+        if self._local:
+            self._local.cleanup()
 
 
-def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of `history.jsonl`: `step` and scalars by name; a line cut short is left out."""
+def write_file(path: epath.Path, content: bytes) -> None:
+    """Writes a file and missing folders above it; atomic on local disks and object stores.
+
+    Raises:
+      UserError: it cannot be written.
+    """
     try:
-        lines = (folder / HISTORY).read_text().splitlines()
-    except FileNotFoundError:
-        return []
-    rows = []
-    for line in lines:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if _is_remote(path):  # an object appears when it is complete
+            path.write_bytes(content)
+            return
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def read_history(folder: epath.Path) -> list[dict[str, float]]:
+    """The rows of `history.jsonl`: `step` and scalars by name, without an incomplete last line."""
+    path, rows = folder / HISTORY, []
+    for line in path.read_text().splitlines() if path.exists() else []:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
@@ -126,12 +174,24 @@ def read_history(folder: pathlib.Path) -> list[dict[str, float]]:
     return rows
 
 
-def _write_environment(folder: pathlib.Path, first: int) -> None:
-    """Adds this start to `environment.json`: versions, devices, command, step and time."""
+def _lines(rows: list[dict[str, float]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _is_remote(path: epath.Path) -> bool:
+    return "://" in str(path)
+
+
+def _unwritable(path: epath.Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def _write_environment(folder: epath.Path, first: int) -> None:
+    """Adds versions, devices, command, step and time of this start to `environment.json`."""
     path = folder / "environment.json"
     try:
-        starts = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        starts = json.loads(path.read_text()) if path.exists() else []
+    except json.JSONDecodeError:
         starts = []
     starts.append(
         {
@@ -146,11 +206,11 @@ def _write_environment(folder: pathlib.Path, first: int) -> None:
             "processes": jax.process_count(),
         }
     )
-    write_atomically(path, (json.dumps(starts, indent=2) + "\n").encode())
+    write_file(path, (json.dumps(starts, indent=2) + "\n").encode())
 
 
 class Profile:
-    """Traces a few steps once, into `profile/` of the workdir, readable by TensorBoard or Perfetto.
+    """Traces a few steps into `profile/` of the workdir, for TensorBoard or Perfetto.
 
     Args:
       folder: the workdir.
@@ -158,7 +218,7 @@ class Profile:
       last: steps of the run.
     """
 
-    def __init__(self, folder: pathlib.Path, first: int, last: int):
+    def __init__(self, folder: epath.Path, first: int, last: int):
         self._folder = folder / "profile"
         self._start = min(first + PROFILE_AFTER, last)
         self._stop = min(self._start + PROFILED - 1, last)
@@ -169,7 +229,7 @@ class Profile:
             jax.profiler.start_trace(str(self._folder), create_perfetto_trace=True)
 
     def after(self, step: int, result: Any) -> None:
-        """To be called after each step, with what it gave."""
+        """To be called after each step, with its result."""
         if step == self._stop:
             jax.block_until_ready(result)
             jax.profiler.stop_trace()

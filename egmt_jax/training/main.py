@@ -1,4 +1,4 @@
-"""The program behind launch.py: trains, evaluates or exports by config."""
+"""The program of launch.py: trains, evaluates or exports by config."""
 
 import logging as standard_logging
 import os
@@ -15,6 +15,7 @@ from egmt_jax.errors import UserError
 from egmt_jax.evaluation import splits
 from egmt_jax.training.loop import train
 from egmt_jax.training.processes import start_processes
+from egmt_jax.training.validate_config import validate_config
 
 MODES = ("train", "evaluate", "export")
 
@@ -30,7 +31,7 @@ _MODE = flags.DEFINE_enum(
 _BEST = flags.DEFINE_bool(
     "best",
     False,
-    "Evaluate or export the best model by evaluation.metric instead of the newest one.",
+    "Evaluate or export the best model by evaluation.metric instead of the newest.",
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", None, "Training on several machines: host:port of the first process."
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         sys.exit(f"launch.py: {arguments[1]!r} is not a flag; see launch.py --help")
     logging.set_verbosity(logging.WARNING)  # TFDS logs every file it touches
-    # Orbax raises what goes wrong; its log only repeats it, with tracebacks.
+    # Orbax's errors arrive as exceptions; its log only repeats them, with tracebacks.
     logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
     standard_logging.getLogger("asyncio").setLevel("CRITICAL")
     config, workdir = _CONFIG.value, _WORKDIR.value
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit("launch.py: --coordinator, --processes and --process_id go with --mode=train")
     keep_compiled()
     try:
+        validate_config(config)
         if _MODE.value == "train":
             start_processes(_COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value)
             train(config, workdir)
@@ -72,13 +74,13 @@ def main(arguments: Sequence[str]) -> None:
         failure = None
     except (UserError, FloatingPointError) as error:
         failure = f"launch.py: {error}"
-    if failure:  # outside of the handler, where the exception no longer keeps its objects alive
+    if failure:  # outside of the handler, so that the exception does not keep objects alive
         _end(failure)
 
 
 def _end(failure: str) -> None:
-    """Ends this process with a message, and with it the other processes of the run."""
-    if jax.process_count() > 1:  # an orderly exit would wait for the others, and they for this one
+    """Ends this process with a message, and with it all processes of the run."""
+    if jax.process_count() > 1:  # a normal exit would wait for the others, and they for this one
         print(failure, file=sys.stderr, flush=True)
         os._exit(1)
     sys.exit(failure)
@@ -102,8 +104,8 @@ def parse(arguments: Sequence[str]) -> list[str]:
         ValueError,
     ) as error:
         message = str(error).strip()
-        if "Traceback" in message:  # of the config file: its last line is the reason
+        if "Traceback" in message:  # from the config file: the last line is the reason
             message = message.splitlines()[-1]
-        if message.startswith(("'", '"')):  # ml_collections names the field and nothing else
+        if message.startswith(("'", '"')):  # ml_collections only names the field
             message = f"the config has no field {message}"
         sys.exit(f"launch.py: {' '.join(message.split())}")

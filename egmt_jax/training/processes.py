@@ -1,24 +1,28 @@
-"""The processes of one run: how they find each other, wait, stop together; one run per workdir."""
+"""The processes of one run: how they start, wait and stop; one run per workdir."""
 
 import contextlib
-import fcntl
 import glob
 import importlib.util
 import os
-import pathlib
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
 from absl import logging
+from etils import epath
 from jax.experimental import multihost_utils
 
 from egmt_jax.errors import UserError
 
 LOCK = ".lock"
+
+HEARTBEAT, STALE = 5.0, 30.0
+"""Seconds between two updates of a lock, and without an update until a lock of another machine is
+taken over."""
 
 
 def start_processes(
@@ -27,40 +31,39 @@ def start_processes(
     process_id: int | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> None:
-    """Joins the other processes of a run, where there are any; before any use of JAX's devices.
+    """Joins the other processes of a run, if any; call it before any use of JAX's devices.
 
-    By explicit arguments on any machines; without them within Slurm's `srun` of more than one task
-    and on TPU machines, where JAX finds the others by itself. Otherwise this process is the only
-    one.
+    With explicit arguments on any machines; without them in Slurm's `srun` with more than one task
+    and on TPU machines, where JAX finds the other processes.
 
     Args:
-      coordinator: host:port of the first process, the same for all.
-      processes: how many there are.
-      process_id: this one's number, from 0.
-      environment: where Slurm's variables are looked for.
+      coordinator: host:port of the first process.
+      processes: number of processes.
+      process_id: index of this process, from 0.
+      environment: environment variables, for those of Slurm.
 
     Raises:
-      UserError: some of the three are missing, wrong, or do not fit together.
+      UserError: some of the three arguments are missing, wrong, or do not fit together.
     """
-    given = {"coordinator": coordinator, "processes": processes, "process_id": process_id}
-    missing = [name for name, value in given.items() if value in (None, "")]
-    if len(missing) < len(given):
+    flags = {"coordinator": coordinator, "processes": processes, "process_id": process_id}
+    missing = [name for name, value in flags.items() if value in (None, "")]
+    if len(missing) < len(flags):
         if missing:
-            raise UserError(f"--{missing[0]} is missing: {', '.join(given)} belong together")
+            raise UserError(f"--{missing[0]} is missing: give all of {', '.join(flags)}")
         if not coordinator.rpartition(":")[2].isdigit():
-            raise UserError(f"--coordinator={coordinator}: host:port is wanted")
+            raise UserError(f"--coordinator={coordinator}: must be host:port")
         if not 0 <= process_id < processes:
             raise UserError(f"--process_id={process_id} must be 0 to {processes - 1}")
         jax.distributed.initialize(coordinator, processes, process_id)
-    # A batch script has the number of its tasks too, but is none of them.
+    # A batch script has the number of tasks too, but is not one of them.
     elif "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
         jax.distributed.initialize()
     elif _on_tpu():
         try:
             jax.distributed.initialize()
-        except ValueError as error:  # no cluster that JAX knows, as where a notebook has a TPU
-            logging.info("this TPU machine is taken as the only one: %s", error)
-    # The first exchange has to be within seconds; later ones may have to wait, as for the data.
+        except ValueError as error:  # no cluster that JAX knows, such as a notebook with a TPU
+            logging.info("no other TPU machine: %s", error)
+    # The first barrier must be passed within seconds; later ones may wait, for data preparation.
     wait_for_all("start")
 
 
@@ -70,7 +73,7 @@ def _on_tpu() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes what only one may write."""
+    """Whether this is the process that writes files which only one process may write."""
     return jax.process_index() == 0
 
 
@@ -85,21 +88,22 @@ def first_process_first(name: str) -> Iterator[None]:
 
 
 def wait_for_all(name: str) -> None:
-    """Returns when every process has come here."""
+    """A barrier of all processes."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 
 
 def as_first_says(answer: bool) -> bool:
-    """The answer of the first process, in every process; all must ask."""
+    """The answer of the first process, in every process; all must call it."""
     return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer)))
 
 
 @contextlib.contextmanager
-def only_run_in(workdir: pathlib.Path) -> Iterator[None]:
-    """Keeps every other run out of a workdir for as long as the block runs.
+def only_run_in(workdir: epath.Path) -> Iterator[None]:
+    """Keeps other runs out of a workdir while the block runs, by a lock file that works anywhere.
 
-    The lock goes with the process, however that ends.
+    The lock of a dead process is taken over: on the same machine at once, from another machine
+    after `STALE` seconds without an update.
 
     Raises:
       UserError: another run holds the workdir, or it cannot be written.
@@ -107,55 +111,112 @@ def only_run_in(workdir: pathlib.Path) -> Iterator[None]:
     if not is_first():
         yield
         return
+    path, own = workdir / LOCK, f"process {os.getpid()} on {socket.gethostname()}"
+    stopped = threading.Event()
+
+    def keep_alive():
+        while not stopped.wait(HEARTBEAT):
+            with contextlib.suppress(OSError):
+                path.write_text(f"{own}, {time.time():.0f}")
+
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        file = (workdir / LOCK).open("a+")
+        while not _create(path, own):
+            _check_stale(path, workdir)
+            path.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise UserError(
-                f"{workdir}: another run trains in it ({file.read().strip()}); wait for it, stop "
-                "it, or choose another --workdir"
-            ) from error
-        except OSError as error:  # some shared file systems know no locks
-            logging.warning(
-                "%s: cannot be locked (%s); see that no other run trains in it",
-                workdir,
-                error.strerror,
-            )
-        try:
-            os.truncate(file.fileno(), 0)
-            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        except OSError as error:
-            raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
+        raise UserError(f"{workdir}: cannot be written ({error.strerror or error})") from error
+    thread = threading.Thread(target=keep_alive, daemon=True)
+    thread.start()
+    _held.add(str(path))
+    try:
         yield
+    finally:
+        stopped.set()
+        thread.join()
+        _held.discard(str(path))
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+_held: set[str] = set()
+"""Lock files of this process: after a restart in a container another process had the same id."""
+
+
+def _create(path: epath.Path, content: str) -> bool:
+    """Creates a file unless it exists; atomic where the file system has exclusive creation."""
+    try:
+        with path.open("x") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    except (ValueError, NotImplementedError):  # an object store without that mode
+        if path.exists():
+            return False
+        path.write_text(content)
+    return True
+
+
+def _check_stale(path: epath.Path, workdir: epath.Path) -> None:
+    """Returns if the process of a lock is dead; else raises UserError."""
+
+    def read():
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text()
+        return ""
+
+    content = read()
+    owner, _, host = content.partition(",")[0].partition(" on ")
+    if host == socket.gethostname():
+        process = int(owner.removeprefix("process "))
+        alive = str(path) in _held if process == os.getpid() else _is_alive(process)
+    else:
+        logging.warning("%s: waiting to see whether the run of %s is alive", workdir, content)
+        end, alive = time.monotonic() + STALE, False
+        while time.monotonic() < end and not alive:
+            time.sleep(HEARTBEAT / 5)
+            alive = read() not in (content, "")
+    if alive:
+        raise UserError(
+            f"{workdir}: another run trains in it ({owner} on {host}); wait for it, stop it, or "
+            "choose another --workdir"
+        )
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # a process of another user
+        return True
+    return True
 
 
 class StopSignal:
-    """Notes SIGTERM within its block instead of dying of it; all processes stop at one step.
+    """Turns SIGTERM and SIGINT (Ctrl-C) into a stop after the current step, in all processes.
 
-    As long as there is nothing to save, which ends with `keep_noting`, SIGTERM ends a program of
-    one process at once, with exit code 0.
+    While there is nothing to save, before `keep_noting`, a signal ends a run of one process at
+    once. A second SIGINT always does, with exit code 130.
 
     Attributes:
-      noted: whether this process was told to stop.
+      noted: whether this process should stop.
     """
 
     def __init__(self):
         self.noted = False
         self._something_to_save = False
-        # Several processes: JAX has its own handler, by which they agree on the step.
+        # With several processes JAX handles SIGTERM, and they agree on a step.
         self._together = jax.process_count() > 1
-        self._handles = not self._together and threading.current_thread() is threading.main_thread()
+        self._handles = threading.current_thread() is threading.main_thread()
+        self._interrupts = 0
 
     def __enter__(self):
         if self._handles:
-            self._before = signal.signal(signal.SIGTERM, self._note)
-            # A handler has to wait for a compilation, a byte for each signal comes at once.
+            numbers = [signal.SIGINT] if self._together else [signal.SIGINT, signal.SIGTERM]
+            self._before = {number: signal.signal(number, self._note) for number in numbers}
+            # Python runs handlers only between bytecodes, not during a compilation; the byte that
+            # each signal writes here arrives at once.
             arriving, self._bytes = socket.socketpair()
             self._bytes.setblocking(False)
             self._bytes_before = signal.set_wakeup_fd(self._bytes.fileno())
@@ -164,28 +225,38 @@ class StopSignal:
 
     def __exit__(self, *error):
         if self._handles:
-            signal.signal(signal.SIGTERM, self._before)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
             signal.set_wakeup_fd(self._bytes_before)
             self._bytes.close()
 
     def keep_noting(self) -> None:
-        """To be called as soon as there is something to save."""
+        """To be called when there is something to save."""
         self._something_to_save = True
 
     def at(self, step: int) -> bool:
-        """Whether to stop after this step; to be asked at every step, by every process."""
+        """Whether to stop after this step; every process must ask at every step."""
         self.keep_noting()
         if self._together:
             self.noted = multihost_utils.reached_preemption_sync_point(step)
         return self.noted
 
     def _note(self, number, frame):
-        del number, frame
-        self.noted = True
+        del frame
+        if self._together and number == signal.SIGINT:
+            os.kill(os.getpid(), signal.SIGTERM)  # for JAX's handler
+        else:
+            self.noted = True
 
     def _watch(self, arriving):
         with arriving:
             while number := arriving.recv(1):
-                if number[0] == signal.SIGTERM and not self._something_to_save:
-                    print("stopped by a signal before any step; run again to go on", flush=True)
+                if number[0] not in (signal.SIGINT, signal.SIGTERM):
+                    continue
+                self._interrupts += number[0] == signal.SIGINT
+                if self._interrupts > 1:
+                    print("stopped at once by a second interrupt", flush=True)
+                    os._exit(128 + signal.SIGINT)
+                if not (self._something_to_save or self._together):
+                    print("stopped by a signal before any step; run again to start", flush=True)
                     os._exit(0)

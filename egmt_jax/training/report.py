@@ -1,25 +1,26 @@
-"""`report.md`: one page on a finished run: curves, table, samples."""
+"""`report.md`: one page about a finished run, with curves, scores and samples."""
 
-import pathlib
+import io
 
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
 
-from egmt_jax.io.images import write_atomically, write_png
+from egmt_jax.io.images import encode_png
 from egmt_jax.metrics import METRICS, to_markdown
-from egmt_jax.training.logs import PREFIX, read_history
+from egmt_jax.training.logs import PREFIX, read_history, write_file
 
 REPORT, CURVES, SAMPLES = "report.md", "curves.png", "samples.png"
 MOST_ROWS = 8
 
 
-def write_report(folder: pathlib.Path, config: ConfigDict, picture: np.ndarray | None) -> None:
-    """Writes `report.md`, with `report/curves.png` and `report/samples.png` beside it.
+def write_report(folder: epath.Path, config: ConfigDict, picture: np.ndarray | None) -> None:
+    """Writes `report.md`, and `curves.png` and `samples.png` to `report/`.
 
     Args:
-      folder: the workdir; its `history.jsonl` is read.
-      config: of the run.
-      picture: samples, uint8 RGB; None leaves them out.
+      folder: the workdir, with `history.jsonl`.
+      config: config of the run.
+      picture: samples, uint8 RGB, or None.
     """
     rows = read_history(folder)
     losses = [row for row in rows if "loss/loss" in row]
@@ -27,14 +28,15 @@ def write_report(folder: pathlib.Path, config: ConfigDict, picture: np.ndarray |
     sets = [entry.name for entry in config.data.mixture.values() if entry.weight]
     model = ", ".join(f"{name} {value}" for name, value in config.model.items())
     page = [
-        f"# {folder.absolute().name}",
+        f"# {folder.name}",
         f"{config.optimizer.steps} steps of {config.data.batch_size} pairs of "
         f"{', '.join(sets) or config.data.name}, crops of {config.data.crop} pixels, seed "
-        f"{config.seed}. Model: {model}. All else is in `config.json` and `environment.json`.",
+        f"{config.seed}. Model: {model}. See `config.json` and `environment.json` for the rest.",
         "## Losses",
     ]
     try:
-        _plot(folder / "report" / CURVES, losses, scores, config.evaluation.metric)
+        curves = _plot(losses, scores, config.evaluation.metric)
+        write_file(folder / "report" / CURVES, curves)
         page.append(f"![losses and {config.evaluation.metric} by step](report/{CURVES})")
     except ImportError:  # the extra [plot] is not installed
         page.append(_table(losses))
@@ -44,29 +46,19 @@ def write_report(folder: pathlib.Path, config: ConfigDict, picture: np.ndarray |
             f"step {row['step']}": {name: row[PREFIX + name] for name in METRICS} for row in scores
         }
         page.append(to_markdown(summaries))
-        others = sorted(
-            name for name in scores[-1] if name.startswith(PREFIX) and _metric(name) not in METRICS
-        )
-        page += [f"{_metric(name)} at the end: {scores[-1][name]:.3f}." for name in others]
+        others = {name.removeprefix(PREFIX): value for name, value in scores[-1].items()}
+        others = {name: value for name, value in others.items() if name not in (*METRICS, "step")}
+        page += [f"{name} at the end: {value:.3f}." for name, value in sorted(others.items())]
     else:
-        page.append(
-            "Not evaluated: `evaluation.every` is 0, or the data set has no validation split."
-        )
+        page.append("None: `evaluation.every` is 0, or the data set has no validation split.")
     if picture is not None:
-        write_png(folder / "report" / SAMPLES, picture)
-        page += [
-            "## Samples",
-            f"![visible, infrared, fused, where entities are seen](report/{SAMPLES})",
-        ]
-    write_atomically(folder / REPORT, ("\n\n".join(page) + "\n").encode())
-
-
-def _metric(name: str) -> str:
-    return name.removeprefix(PREFIX)
+        write_file(folder / "report" / SAMPLES, encode_png(picture))
+        page += ["## Samples", f"![visible, infrared, fused, attention](report/{SAMPLES})"]
+    write_file(folder / REPORT, ("\n\n".join(page) + "\n").encode())
 
 
 def _table(losses: list[dict[str, float]]) -> str:
-    """A few rows of the history, spread over it, as Markdown."""
+    """A few rows of the history at equal distances, as Markdown."""
     if not losses:
         return "No step was logged."
     picked = np.unique(np.linspace(0, len(losses) - 1, MOST_ROWS).round().astype(int))
@@ -76,10 +68,8 @@ def _table(losses: list[dict[str, float]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _plot(path: pathlib.Path, losses, scores, metric: str) -> None:
-    """Curves of the loss terms, and of a metric where it was measured; needs matplotlib."""
-    import io
-
+def _plot(losses, scores, metric: str) -> bytes:
+    """Curves of the loss terms and of a metric, PNG; needs matplotlib."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
@@ -87,16 +77,13 @@ def _plot(path: pathlib.Path, losses, scores, metric: str) -> None:
     names = [name for name in losses[-1] if name.startswith("loss/")] if losses else []
     for name in names:
         known = [row for row in losses if name in row]
-        left.plot(
-            [row["step"] for row in known],
-            [row[name] for row in known],
-            label=name.removeprefix("loss/"),
-        )
-    left.set(xlabel="step", ylabel="loss", yscale="symlog" if not names else "log")
+        steps, values = [row["step"] for row in known], [row[name] for row in known]
+        left.plot(steps, values, label=name.removeprefix("loss/"))
+    left.set(xlabel="step", ylabel="loss", yscale="log" if names else "linear")
     if names:
         left.legend(fontsize="small")
     right.plot([row["step"] for row in scores], [row[PREFIX + metric] for row in scores], "o-")
     right.set(xlabel="step", ylabel=metric)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
-    write_atomically(path, content.getvalue())
+    return content.getvalue()

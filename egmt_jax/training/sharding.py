@@ -1,4 +1,4 @@
-"""One mesh of devices, and where each array of the training state lies on it."""
+"""The mesh of devices, and the sharding of each array of the training state."""
 
 import functools
 import re
@@ -11,22 +11,22 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from egmt_jax.errors import UserError
 
 RULES = (
-    # Output channels of every convolution and linear layer, and of their Adam moments.
+    # Output channels of every convolution and linear layer, with their Adam moments.
     (re.compile(r"kernel'\]$"), -1),
     (re.compile(r"(value|output)'\]$"), -1),
 )
-"""Path of a leaf -> the axis that is split over `model`; what matches nothing is replicated."""
+"""Pattern of the path of a leaf -> axis that is split over `model`; other leaves are replicated."""
 
 
 def make_mesh(data: int, model: int) -> Mesh:
     """A mesh with axes `data` and `model` over the devices of all processes.
 
     Args:
-      data: how many ways a batch is split; -1: as many as are left.
-      model: how many ways parameters are split.
+      data: number of shards of a batch; -1: all devices that `model` leaves.
+      model: number of shards of the parameters.
 
     Raises:
-      UserError: the two do not multiply to the number of devices.
+      UserError: the product is not the number of devices.
     """
     devices = jax.device_count()
     if data == -1 and model > 0 and devices % model == 0:
@@ -34,17 +34,17 @@ def make_mesh(data: int, model: int) -> Mesh:
     if data * model != devices or model < 1:
         raise UserError(
             f"mesh.data={data} x mesh.model={model} does not fit {devices} devices; "
-            "mesh.data=-1 takes what mesh.model leaves"
+            "mesh.data=-1 takes all devices that mesh.model leaves"
         )
     # Explicit axes, jax's default, do not support sharded convolutions.
     return jax.make_mesh((data, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
 
 def state_shardings(state, mesh: Mesh):
-    """A sharding per leaf of the training state, by `RULES`; what does not divide is kept whole.
+    """A sharding per leaf of the training state, by `RULES`; replicated if an axis does not divide.
 
     Args:
-      state: any tree of arrays or of their shapes.
+      state: any tree of arrays or shapes.
       mesh: from `make_mesh`.
     """
 
@@ -61,25 +61,25 @@ def state_shardings(state, mesh: Mesh):
 
 
 def replicated(tree, mesh: Mesh):
-    """A sharding per leaf by which every device holds all of it."""
+    """A sharding per leaf with a copy on every device."""
     return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), tree)
 
 
 def put(tree, shardings):
-    """Places a tree of arrays that every process holds in full on the devices of all."""
+    """Places a tree of arrays, which every process has in full, on the devices of all processes."""
     return jax.device_put(jax.tree.map(np.asarray, tree), shardings)
 
 
 def local_copy(tree):
-    """A tree of sharded arrays as NumPy arrays, in full, in every process; all must call it."""
+    """Sharded arrays as full NumPy arrays in every process; all processes must call it."""
     if all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree)):
         return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)
 
 
-@functools.cache  # asked at every step
+@functools.cache  # called at every step
 def data_share(mesh: Mesh) -> tuple[int, int]:
-    """Which share of every batch this process's devices need, and of how many.
+    """Index of the share of every batch that this process's devices need, and number of shares.
 
     Processes whose devices lie along the `model` axis need the same share.
     """
@@ -99,7 +99,7 @@ def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
     """Puts this process's share of a batch on its devices, split along the first axis.
 
     Args:
-      batch: the share that `data_share` tells.
+      batch: the share of `data_share`.
       mesh: from `make_mesh`.
 
     Raises:

@@ -1,8 +1,7 @@
-"""One step of training: guidance drawn, losses, update."""
+"""One training step: draws the guidance, computes the losses, updates the parameters."""
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,13 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from egmt_jax.errors import UserError
-from egmt_jax.models import EGMT, Context, Entities, Visual
-from egmt_jax.training import losses
+from egmt_jax.models import Guidance
+from egmt_jax.training import losses, targets
 
-GIVEN = ("own", "shuffled", "sentence")
+SOURCES = ("own", "shuffled")
 TERMS = (
     "intensity",
     "prominence",
@@ -40,13 +38,13 @@ class TrainState:
     """Everything that changes during training.
 
     Attributes:
-      step: int32, updates done.
+      step: number of updates done.
       params: nested dicts of float32 arrays.
-      optimizer: optax's state over the same tree.
-      ema: exponential moving average of the parameters; None where none is kept.
+      optimizer: optax state of the same tree.
+      ema: exponential moving average of the parameters, or None.
     """
 
-    step: Array
+    step: Int[Array, ""]
     params: dict[str, Any]
     optimizer: Any
     ema: dict[str, Any] | None = None
@@ -55,86 +53,56 @@ class TrainState:
 def initial_state(
     params: dict[str, Any], optimizer: optax.GradientTransformation, averaged: bool = False
 ) -> TrainState:
-    """The state before the first step; with `averaged`, a moving average begins at `params`."""
+    """The state before the first step; if `averaged`, with a moving average."""
     ema = jax.tree.map(jnp.copy, params) if averaged else None
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), ema)
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What training aims at; plain numbers, from the config.
+    """The training objective; see `configs/base.py` for its fields.
 
     Attributes:
-      weights: of each loss term by name, see `loss_terms`.
-      sharpen: factor on the stronger source gradient in the gradient loss.
-      additive: share of the sources' sum in the target, see `losses.intensity_target`.
-      contrast: gain of the deviation that is asked for, see `losses.contrast`.
-      boost: extra contrast of guided entities, see `losses.intensity_target`.
-      emphasis: extra weight of their pixels, see `losses.intensity`.
+      weights: weight of each loss term by name; terms of weight 0 are not computed.
+      source: "own" entities of a pair guide, or those of another pair ("shuffled").
       self_guided: share of examples guided by the classifier's own probabilities.
       unguided: share of examples without guidance.
-      keep: probability that an entity of the pair is among those given, for the other examples.
-      distractors: mean number of entities given beside them that are not in the pair.
-      given: what is given: "own", the entities of the pair; "shuffled", those of another pair of
-        the batch; "sentence", the features of the pair's caption in place of entities, with which
-        `self_guided` must be 0, and `keep` and `distractors` do not count.
-      label_smoothing: see `losses.classification`.
+      keep: probability that a candidate of the pair guides, in the other examples.
+      distractors: mean number of absent entities that guide as well.
+      boost: see `targets.intensity_target`.
+      additive: see `targets.intensity_target`.
+      emphasis: see `losses.intensity`.
+      sharpen: see `losses.gradient`.
+      contrast: see `losses.contrast`.
     """
 
     weights: dict[str, float]
-    sharpen: float
-    boost: float
-    emphasis: float
-    self_guided: float
-    unguided: float
-    keep: float
-    distractors: float
-    given: str = "own"
-    label_smoothing: float = 0.0
+    source: str = "own"
+    self_guided: float = 0.0
+    unguided: float = 0.0
+    keep: float = 1.0
+    distractors: float = 0.0
+    boost: float = 0.0
     additive: float = 0.0
+    emphasis: float = 0.0
+    sharpen: float = 1.0
     contrast: float = 1.0
-
-    def __post_init__(self):
-        unknown = sorted(set(self.weights) - set(TERMS))
-        if unknown:
-            raise UserError(f"loss.{unknown[0]}: no such term; there are {', '.join(TERMS)}")
-        if self.given not in GIVEN:
-            raise UserError(f"guidance.given={self.given!r}: known are {', '.join(GIVEN)}")
-        if self.self_guided + self.unguided > 1.0:
-            raise UserError(
-                "guidance.self_guided and guidance.unguided are shares: at most 1 in all"
-            )
-        if self.given == "sentence" and self.self_guided:
-            raise UserError("guidance.given='sentence' goes with guidance.self_guided=0 only")
 
 
 def make_optimizer(
-    learning_rate: float,
-    warmup: int,
-    steps: int,
-    weight_decay: float,
-    clip: float,
-    module_rates: Mapping[str, float] | None = None,
+    learning_rate: float, warmup: int, steps: int, weight_decay: float, clip: float
 ) -> optax.GradientTransformation:
     """AdamW with linear warm-up, cosine decay to 1 % and clipping by the global norm.
 
-    Matrices and kernels decay; biases, scales and temperatures do not.
+    Weight decay applies to matrices and kernels, not to biases, scales and temperatures.
 
     Args:
-      learning_rate: at the end of the warm-up.
-      warmup: steps.
-      steps: of the whole run.
-      weight_decay: factor of the decay, which the learning rate multiplies.
+      learning_rate: peak, after the warm-up.
+      warmup: steps of the warm-up.
+      steps: steps of the run, at least 1.
+      weight_decay: coefficient, multiplied by the learning rate.
       clip: largest norm of the gradients.
-      module_rates: factor on the learning rate of a module, by its path in the parameters, such as
-        "classifier" or "entity_attention/key"; 0 freezes it. `init` raises UserError where a path
-        names nothing.
-
-    Raises:
-      UserError: there are no steps.
     """
-    if steps < 1:
-        raise UserError(f"optimizer.steps={steps}: at least 1")
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, learning_rate, min(warmup, steps - 1), steps, 0.01 * learning_rate
     )
@@ -145,88 +113,41 @@ def make_optimizer(
     return optax.chain(
         optax.clip_by_global_norm(clip),
         optax.adamw(schedule, b2=0.99, weight_decay=weight_decay, mask=decays),
-        _scale_modules(dict(module_rates or {})),
     )
 
 
-def _scale_modules(rates: dict[str, float]) -> optax.GradientTransformation:
-    def inside(path, module):
-        name = "/".join(str(key.key) for key in path)
-        return f"{name}/".startswith(f"{module}/")
-
-    def init(params):
-        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-        for module in rates:
-            if not any(inside(path, module) for path in paths):
-                known = ", ".join(sorted({path[0].key for path in paths}))
-                raise UserError(
-                    f"optimizer.module_rates: {module!r} is no module; there are {known}"
-                )
-        return optax.EmptyState()
-
-    def update(updates, state, params=None):
-        del params
-
-        def scaled(path, leaf):
-            for module, rate in rates.items():
-                leaf = leaf * rate if inside(path, module) else leaf
-            return leaf
-
-        return jax.tree_util.tree_map_with_path(scaled, updates), state
-
-    return optax.GradientTransformation(init, update)
-
-
 def draw_guidance(
-    key: Array, labels: Float[Array, "b k"], probabilities: Float[Array, "b k"], aim: Objective
+    key: Array,
+    candidates: Float[Array, "b k"],
+    labels: Float[Array, "b k"],
+    probabilities: Float[Array, "b k"],
+    objective: Objective,
 ) -> tuple[Float[Array, "b k"], Float[Array, "b k"]]:
-    """Draws how each example is guided, so that one set of weights serves all three ways.
+    """Draws the guidance of each example: given entities, the classifier's choice, or none.
 
     Args:
-      key: of the step.
-      labels: entities of each pair.
-      probabilities: the classifier's.
-      aim: gives the shares.
+      key: random key of the step.
+      candidates: 1 for entities that may guide.
+      labels: 1 for entities that are present; these are no distractors.
+      probabilities: probabilities of the classifier.
+      objective: gives the shares.
 
     Returns:
-      The weight of each entity as the model sees it, and the weight of each entity in the target.
+      The weight of each entity for the model, and its weight in the target.
     """
-    batch, entities = labels.shape
+    batch, entities = candidates.shape
     keys = jax.random.split(key, 3)
     mode = jax.random.uniform(keys[0], (batch, 1))
-    kept = jnp.where(jax.random.bernoulli(keys[1], aim.keep, labels.shape), labels, 0.0)
-    distract = jax.random.bernoulli(keys[2], min(1.0, aim.distractors / entities), labels.shape)
-    absent = jnp.where(distract, 1.0 - labels, 0.0)
-    by_itself = mode < aim.self_guided
-    unguided = mode > 1.0 - aim.unguided
-    seen = jnp.where(by_itself, probabilities, jnp.where(unguided, 0.0, kept + absent))
-    aimed = jnp.where(by_itself, labels, jnp.where(unguided, 0.0, kept))
-    return seen, aimed
-
-
-def guide_by_sentence(
-    model: EGMT, visual: Visual, batch: dict[str, Array], key: Array, unguided: float
-) -> tuple[Context, Float[Array, "b h w k"], Float[Array, "b k"]]:
-    """Guides by one feature per pair, that of its caption, in place of entities.
-
-    Args:
-      model: the model.
-      visual: of the batch.
-      batch: `sentence` and `labels` are read.
-      key: of the step.
-      unguided: share of examples without guidance; those without a caption are so too.
-
-    Returns:
-      The context; and for the target, which is that of a pair all of whose entities are given, the
-      attention to these and their weights. No gradient passes the attention.
-    """
-    sentence, labels = batch["sentence"], batch["labels"]
-    drawn = jax.random.uniform(key, (len(labels), 1)) >= unguided
-    guided = (drawn & jnp.any(sentence != 0.0, axis=1, keepdims=True)).astype(jnp.float32)
-    context = model.guide(visual, Entities(sentence[:, None], guided))
-    aimed = labels * guided
-    attention = model.guide(visual, model.whole_vocabulary(aimed)).attention
-    return context, jax.lax.stop_gradient(attention), aimed
+    keep = jax.random.bernoulli(keys[1], objective.keep, candidates.shape)
+    kept = jnp.where(keep, candidates, 0.0)
+    rate = min(1.0, objective.distractors / entities)
+    distract = jax.random.bernoulli(keys[2], rate, candidates.shape)
+    absent = jnp.where(distract, 1.0 - jnp.maximum(candidates, labels), 0.0)
+    self_guided = mode < objective.self_guided
+    unguided = mode > 1.0 - objective.unguided
+    model = jnp.where(self_guided, probabilities, jnp.where(unguided, 0.0, kept + absent))
+    target = jnp.where(self_guided, candidates, jnp.where(unguided, 0.0, kept))
+    return model, target
 
 
 def loss_terms(
@@ -236,75 +157,68 @@ def loss_terms(
     batch: dict[str, Array],
     positive_weight: Float[Array, " k"],
     key: Array,
-    aim: Objective,
-    counts: Mapping[str, Array] | None = None,
-) -> tuple[Array, dict[str, Array]]:
-    """The weighted sum of the loss terms on a batch, and each term by name but those of weight 0.
+    objective: Objective,
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """Computes the weighted sum of the loss terms on a batch.
 
     Args:
-      graphdef: of the model.
-      params: of the model.
-      constants: the model's other variables.
+      graphdef: structure of the model.
+      params: parameters of the model.
+      constants: other variables of the model.
       batch: see `egmt_jax.data.pipeline.training_batches`.
-      positive_weight: of positive labels, see `losses.classification`.
-      key: for the guidance.
-      aim: see `Objective`.
-      counts: what sums over `labelled` and `masked` pairs are divided by; their numbers by default.
+      positive_weight: see `losses.classification`.
+      key: random key of the guidance.
+      objective: see `Objective`.
+
+    Returns:
+      The sum, and a dict of the unweighted terms with weights above 0 and of the sum, `loss`.
     """
-    counts = counts or {}
     model = nnx.merge(graphdef, params, constants)
-    visible, infrared = batch["visible"], batch["infrared"]
+    visible = batch["visible"]
+    # Without infrared data the fused image should be the visible one: so all losses agree on it.
+    infrared = batch["infrared"]
+    if "has_infrared" in batch:
+        infrared = jnp.where(batch["has_infrared"][..., None], infrared, visible)
     visual = model.visual(visible, infrared)
-    if aim.given == "sentence":
-        context, attention, aimed = guide_by_sentence(model, visual, batch, key, aim.unguided)
-    else:
-        given = batch["labels"]
-        if aim.given == "shuffled":
-            given = jnp.roll(given, 1, axis=0)
-        probabilities = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
-        seen, aimed = draw_guidance(key, given, probabilities, aim)
-        context = model.guide(visual, model.whole_vocabulary(seen))
-        attention = context.attention
-    fused = model.render(visible, infrared, context)
-    masks = losses.guided_masks(
-        visual, attention, batch["entity_ids"], batch["masks"], batch["masked"], aimed
+    candidates = batch["guide"]
+    if objective.source == "shuffled":
+        candidates = jnp.roll(candidates, 1, axis=0)
+    probabilities = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
+    weight, target_weight = draw_guidance(
+        key, candidates, batch["labels"], probabilities, objective
     )
-    things = jnp.where(batch["masked"][:, None, None, None], batch["masks"], masks)
-    target = losses.intensity_target(visible, infrared, masks, aim.boost, aim.additive)
-    coverage = losses.cell_coverage(
-        batch["masks"], batch["entity_ids"], visual.similarity.shape[1:3], aimed.shape[1]
+    context = model.guide(visual, Guidance(weight=weight))
+    fused = model.render(visible, infrared, context)
+    ids, masked = batch["entity_ids"], batch["masked"]
+    guiding = targets.guided_masks(
+        visual, context.attention, ids, batch["masks"], masked, target_weight
+    )
+    everything = jnp.where(masked[:, None, None, None], batch["masks"], guiding)
+    target = targets.intensity_target(
+        visible, infrared, guiding, objective.boost, objective.additive
+    )
+    coverage = targets.cell_coverage(
+        batch["masks"], ids, visual.similarity.shape[1:3], weight.shape[1]
     )
     sources = visible, infrared
-    detail = batch["detail"]
     compute = {
-        "intensity": lambda: losses.intensity(fused, target, masks, aim.emphasis),
-        "prominence": lambda: losses.prominence(fused, target, things),
-        "gradient": lambda: losses.gradient(fused, *sources, target, aim.sharpen, detail),
-        "structure": lambda: losses.structure(fused, *sources, detail),
-        "information": lambda: losses.information(fused, *sources, detail),
-        "edges": lambda: losses.edges(fused, *sources, detail),
+        "intensity": lambda: losses.intensity(fused, target, guiding, objective.emphasis),
+        "prominence": lambda: losses.prominence(fused, target, everything),
+        "gradient": lambda: losses.gradient(fused, *sources, target, objective.sharpen),
+        "structure": lambda: losses.structure(fused, *sources),
+        "information": lambda: losses.information(fused, *sources),
+        "edges": lambda: losses.edges(fused, *sources),
         "complementarity": lambda: losses.complementarity(fused, *sources),
         "mutual_information": lambda: losses.mutual_information(fused, *sources),
-        "contrast": lambda: losses.contrast(fused, *sources, aim.contrast),
+        "contrast": lambda: losses.contrast(fused, *sources, objective.contrast),
         "exposure": lambda: losses.exposure(fused),
         "classification": lambda: losses.classification(
-            visual.entity_logits,
-            batch["labels"],
-            batch["labelled"],
-            positive_weight,
-            aim.label_smoothing,
-            counts.get("labelled"),
+            visual.entity_logits, batch["labels"], batch["labelled"], positive_weight
         ),
-        "localisation": lambda: losses.localisation(
-            visual.similarity,
-            coverage,
-            batch["entity_ids"],
-            batch["masked"],
-            counts.get("masked"),
-        ),
+        "localisation": lambda: losses.localisation(visual.similarity, coverage, ids, masked),
     }
-    terms = {name: compute[name]() for name, weight in aim.weights.items() if weight}
-    total = sum(aim.weights[name] * term for name, term in terms.items())
+    terms = {name: compute[name]() for name, weight in objective.weights.items() if weight}
+    total = sum((objective.weights[name] * term for name, term in terms.items()), jnp.zeros(()))
     return total, terms | {"loss": total}
 
 
@@ -312,74 +226,38 @@ def make_step(
     graphdef: nnx.GraphDef,
     constants: dict[str, Any],
     optimizer: optax.GradientTransformation,
-    positive_weight: Array,
+    positive_weight: Array | np.ndarray,
     seed: int,
-    aim: Objective,
+    objective: Objective,
     shardings: TrainState,
     ema: float = 0.0,
-    accumulate: int = 1,
-):
-    """The compiled update: (state, batch) -> (state, scalars), the state donated.
+) -> functools.partial:
+    """The compiled update: (state, batch) -> (state, scalars); the state is donated.
 
     Args:
-      graphdef: of the model.
-      constants: the model's other variables.
+      graphdef: structure of the model.
+      constants: other variables of the model.
       optimizer: from `make_optimizer`.
-      positive_weight: see `losses.classification`.
-      seed: of the guidance that is drawn.
-      aim: see `Objective`.
-      shardings: of the state.
-      ema: decay of the moving average, reached gradually: (1 + t) / (10 + t) in step t, at most
-        this.
-      accumulate: parts a batch is computed in, one after the other, for less memory.
+      positive_weight: float32 [K], see `losses.classification`.
+      seed: seed of the guidance.
+      objective: see `Objective`.
+      shardings: shardings of the state.
+      ema: largest decay of the moving average; in step t the decay is at most (1 + t) / (10 + t).
 
     Returns:
-      A `functools.partial` of the jitted function. The scalars are the loss terms, and the norms of
-      gradients, parameters and updates.
+      A partial of the jitted function. The scalars are the loss terms, and the norms of gradients,
+      parameters and updates.
     """
 
-    def gradients_of(params, constants, positive_weight, batch, key, counts=None):
-        return jax.grad(
-            lambda params: loss_terms(
-                graphdef, params, constants, batch, positive_weight, key, aim, counts
-            ),
-            has_aux=True,
-        )(params)
-
-    def accumulated(params, constants, positive_weight, batch, key):
-        # Each part divides by its share of the whole batch's count, so that their mean is the
-        # batch's however the counted pairs are spread.
-        counts = {
-            name: jnp.maximum(jnp.sum(batch[name].astype(jnp.float32)), 1.0) / accumulate
-            for name in ("labelled", "masked")
-        }
-        # Devices keep the rows they have: part k is rows k, k + n, k + 2n ... of the batch.
-        parts = jax.tree.map(
-            lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
-        )
-        keys = jax.random.split(key, accumulate)
-
-        def add(total, part):
-            new = gradients_of(params, constants, positive_weight, *part, counts)
-            return jax.tree.map(lambda a, b: a + b / accumulate, total, new), None
-
-        shapes = jax.eval_shape(
-            gradients_of,
-            params,
-            constants,
-            positive_weight,
-            jax.tree.map(lambda x: x[0], parts),
-            key,
-        )
-        zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-        return jax.lax.scan(add, zeros, (parts, keys))[0]
-
-    # The seed is no constant, so that runs of other seeds find the program compiled.
+    # The seed is an argument, so that runs with other seeds find the program in the compile cache.
     @functools.partial(jax.jit, donate_argnums=3, out_shardings=(shardings, None))
     def step(constants, positive_weight, seed, state, batch):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        compute = gradients_of if accumulate == 1 else accumulated
-        gradients, terms = compute(state.params, constants, positive_weight, batch, key)
+
+        def loss(params):
+            return loss_terms(graphdef, params, constants, batch, positive_weight, key, objective)
+
+        gradients, terms = jax.grad(loss, has_aux=True)(state.params)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes its integer count with floats
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
         scalars = terms | {

@@ -1,71 +1,134 @@
-"""Numbers of a config that cannot work, told before any work."""
+"""Validates all fields of a config before training starts."""
 
 import math
 
 from ml_collections import ConfigDict
 
 from egmt_jax.errors import UserError
+from egmt_jax.evaluation.guidance import POLICIES
+from egmt_jax.metrics import METRICS
 from egmt_jax.metrics.scoring import SMALLEST_SIDE
 from egmt_jax.models.egmt import CONTEXT_SIDE
+from egmt_jax.models.interaction import ENTITY_LEVELS
+from egmt_jax.training.step import SOURCES, TERMS
 
-SHARE, NOT_NEGATIVE, POSITIVE = (0.0, 1.0), (0.0, math.inf), (1.0, math.inf)
+SHARE, NOT_NEGATIVE = (0.0, 1.0), (0.0, math.inf)
+COUNT, POSITIVE_COUNT = (0, math.inf), (1, math.inf)
 
 BOUNDS = {
     "seed": (0, 2**31 - 1),
-    # As a loss VIF needs the one; the other keeps crops unreduced, so that masks fit the tokens.
+    # VIF, as a metric and as a loss, needs the least; more than the most would be reduced, so that
+    # masks would not fit the grid of tokens.
     "data.crop": (SMALLEST_SIDE, CONTEXT_SIDE),
-    "data.jitter": NOT_NEGATIVE,
-    "data.batch_size": POSITIVE,
-    "data.workers": NOT_NEGATIVE,
-    "model.width": POSITIVE,
-    "model.tokens": POSITIVE,
-    "model.token_blocks": NOT_NEGATIVE,
-    "model.joint_blocks": NOT_NEGATIVE,
-    "model.heads": POSITIVE,
-    "model.dimension": POSITIVE,
-    "guidance.additive": SHARE,
+    "data.full_frame_probability": SHARE,
+    "data.jitter": (0.0, 2.0),
+    "data.batch_size": POSITIVE_COUNT,
+    "data.workers": COUNT,
+    "model.width": POSITIVE_COUNT,
+    "model.patch": (2, 4),
+    "model.tokens": POSITIVE_COUNT,
+    "model.token_blocks": COUNT,
+    "model.heads": POSITIVE_COUNT,
+    "model.dimension": POSITIVE_COUNT,
     "guidance.self_guided": SHARE,
     "guidance.unguided": SHARE,
     "guidance.keep": SHARE,
     "guidance.distractors": NOT_NEGATIVE,
+    "guidance.boost": NOT_NEGATIVE,
+    "guidance.additive": SHARE,
+    "guidance.emphasis": NOT_NEGATIVE,
+    "guidance.sharpen": NOT_NEGATIVE,
+    "guidance.contrast": NOT_NEGATIVE,
+    **{f"loss.{name}": (0.0, 1e6) for name in TERMS},
     "optimizer.learning_rate": NOT_NEGATIVE,
-    "optimizer.warmup": NOT_NEGATIVE,
+    "optimizer.warmup": COUNT,
+    "optimizer.steps": POSITIVE_COUNT,
     "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.clip": (1e-9, math.inf),  # 0 would clip everything; inf clips nothing
     "optimizer.ema": SHARE,
-    "optimizer.accumulate": POSITIVE,
-    "classifier.label_smoothing": SHARE,
-    "checkpoint.every": NOT_NEGATIVE,
-    "checkpoint.keep": POSITIVE,
-    "log.every": NOT_NEGATIVE,
-    "log.pictures_every": NOT_NEGATIVE,
-    "evaluation.every": NOT_NEGATIVE,
-    "evaluation.most": POSITIVE,
+    "mesh.data": (-1, math.inf),
+    "mesh.model": POSITIVE_COUNT,
+    "checkpoint.every": COUNT,
+    "checkpoint.keep": POSITIVE_COUNT,
+    "log.every": COUNT,
+    "log.pictures_every": COUNT,
+    "evaluation.every": COUNT,
+    "evaluation.most": POSITIVE_COUNT,
 }
-"""Field of the config -> its least and its largest value."""
+"""Numeric field -> least and largest value; the field is an integer if the least value is one."""
+
+CHOICES = {
+    "model.entity_level": ENTITY_LEVELS,
+    "model.dtype": ("float32", "bfloat16"),
+    "guidance.source": SOURCES,
+    "evaluation.metric": tuple(METRICS),
+    "evaluation.guidance": POLICIES,
+}
+"""Text field -> its values."""
+
+FREE = {
+    "start_from",
+    "text_features",
+    "profile",
+    "model.visual_interaction",
+    "data.mixture",  # `mixtures.open_mixture` checks it
+    *(f"data.{name}" for name in ("name", "data_dir", "manual_dir", "root")),
+    *(f"data.{name}_split" for name in ("train", "validation", "test")),
+}
+"""Other fields; names of files, sets and splits are checked where they are opened."""
 
 
-def check_bounds(config: ConfigDict) -> None:
-    """Refuses numbers outside `BOUNDS`, and loss weights or rates of modules below 0.
+def validate_config(config: ConfigDict) -> None:
+    """Checks every field of a config.
 
     Raises:
-      UserError: names every such field and what it may be.
+      UserError: one line that lists every unknown field and every wrong value, with what is right.
     """
-    bounds = dict(BOUNDS)
-    for part in ("loss", "optimizer.module_rates"):
-        bounds |= {f"{part}.{name}": NOT_NEGATIVE for name in _value(config, part) or ()}
+    fields = dict(_fields(config))
     problems = []
-    for field, (low, high) in bounds.items():
-        value = _value(config, field)
-        if not (isinstance(value, (int, float)) and low <= value <= high):
-            wanted = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-            problems.append(f"{field}={value!r}: {wanted}")
+    for field, value in fields.items():
+        if field in BOUNDS:
+            low, high = BOUNDS[field]
+            kinds = (int,) if isinstance(low, int) else (int, float)
+            if type(value) not in kinds or not low <= value <= high:
+                bounds = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+                problems.append(f"{field}={value!r}: must be {bounds}")
+        elif field in CHOICES:
+            if value not in CHOICES[field]:
+                problems.append(f"{field}={value!r}: must be one of {', '.join(CHOICES[field])}")
+        elif field not in FREE:
+            part = field.partition(".")[0]
+            known = sorted({*BOUNDS, *CHOICES, *FREE})
+            near = [name for name in known if name.startswith(f"{part}.")] or known
+            problems.append(f"{field}: no such field; there are {', '.join(near)}")
+    missing = sorted(({*BOUNDS, *CHOICES, *FREE}) - set(fields))
+    problems += [f"{field} is missing" for field in missing]
+    if not problems:
+        problems += _conflicts(fields)
     if problems:
         raise UserError("; ".join(problems))
 
 
-def _value(config: ConfigDict, field: str):
-    """The value of a field, such as "data.crop"; None where the config has none."""
-    for part in field.split(".", 2):
-        config = config.get(part) if isinstance(config, ConfigDict) else None
-    return config
+def _conflicts(fields: dict) -> list[str]:
+    """Values that do not fit together."""
+    problems = []
+    if fields["model.patch"] not in (2, 4):
+        problems.append(f"model.patch={fields['model.patch']}: must be 2 or 4")
+    if 2 * fields["model.width"] % fields["model.heads"]:
+        problems.append(
+            f"model.heads={fields['model.heads']}: must divide twice the width, "
+            f"{2 * fields['model.width']}"
+        )
+    if fields["guidance.self_guided"] + fields["guidance.unguided"] > 1.0:
+        problems.append("guidance.self_guided + guidance.unguided: must be at most 1")
+    if fields["guidance.source"] == "shuffled" and fields["data.batch_size"] < 2:
+        problems.append("guidance.source='shuffled': needs data.batch_size of at least 2")
+    return problems
+
+
+def _fields(config: ConfigDict, prefix: str = ""):
+    for name, value in config.items():
+        if isinstance(value, ConfigDict) and f"{prefix}{name}" not in FREE:
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

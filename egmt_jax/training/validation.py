@@ -1,6 +1,6 @@
-"""Looking at the model on validation pairs during training; the best one is kept."""
+"""Sample pictures and scores of validation pairs during training."""
 
-from typing import Any
+import itertools
 
 import numpy as np
 from absl import logging
@@ -8,56 +8,43 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from egmt_jax.data import mixtures
-from egmt_jax.errors import UserError
-from egmt_jax.evaluation import scoring
-from egmt_jax.inference.sheets import sample_sheet
-from egmt_jax.metrics import METRICS
+from egmt_jax.evaluation.scoring import score_model
+from egmt_jax.inference.drawing import sample_sheet
 from egmt_jax.models import EGMT
-from egmt_jax.training.checkpoints import Checkpoints
 from egmt_jax.training.logs import PREFIX, RunLog
 from egmt_jax.training.processes import StopSignal, is_first
-from egmt_jax.training.step import TrainState
 
 PICTURED = 4
+"""Pairs of a sample picture."""
 
 
 def is_due(step: int, every: int) -> bool:
-    """Whether something that happens every so many steps happens after this one; 0: never."""
+    """Whether an event that occurs every so many steps occurs after this one; 0: never."""
     return every > 0 and step % every == 0
 
 
 class Validation:
-    """Pictures and metrics of a few validation pairs, now and then and after the last step.
+    """Pictures and scores of a few validation pairs, at intervals and after the last step.
 
-    The first process does the work, on one device, while the others wait.
+    The first process does the work on one device; the others wait.
 
     Args:
-      config: of the run: `evaluation`, `log.pictures_every`, `data.validation_split`.
-      mixture: whose validation pairs are looked at; sets without any give none.
-
-    Raises:
-      UserError: there is no such metric.
+      config: `evaluation`, `log.pictures_every` and `data.validation_split` are read.
+      mixture: sets whose validation pairs are used.
     """
 
     def __init__(self, config: ConfigDict, mixture: list[mixtures.Component]):
-        metric = config.evaluation.metric
-        if metric not in METRICS:
-            raise UserError(f"evaluation.metric={metric!r}: known are {', '.join(METRICS)}")
         self.picture: np.ndarray | None = None
-        """The last one drawn."""
-        self._metric, self._sign = metric, 1.0 if METRICS[metric] == "higher" else -1.0
+        """The newest sample picture."""
         self._mixture, self._split = mixture, config.data.validation_split
-        self._steps = config.optimizer.steps
+        self._settings, self._steps = config.evaluation, config.optimizer.steps
         self._pictures_every, self._every = config.log.pictures_every, config.evaluation.every
-        self._guidance = config.evaluation.given
-        self._most = config.evaluation.most
-        if not mixtures.sample_pairs(mixture, self._split, 1):
-            if max(self._pictures_every, self._every) > 0:
-                logging.warning(
-                    "no pairs in data.validation_split=%s: nothing is evaluated or pictured during "
-                    "training, and no best model is kept",
-                    self._split,
-                )
+        wanted = self._pictures_every or self._every
+        if wanted and not mixtures.sample_pairs(mixture, self._split, 1):
+            logging.warning(
+                "no pairs in data.validation_split=%s: no pictures, no evaluation, no best model",
+                self._split,
+            )
             self._pictures_every = self._every = 0
 
     def draws_at(self, step: int) -> bool:
@@ -69,7 +56,7 @@ class Validation:
         return self._due(step, self._every)
 
     def _due(self, step, every):
-        return every > 0 and (is_due(step, every) or step == self._steps)
+        return is_due(step, every) or (every > 0 and step == self._steps)
 
     def draw(self, model: EGMT, log: RunLog, step: int) -> None:
         """Draws and logs a picture."""
@@ -79,25 +66,22 @@ class Validation:
             log.picture(self.picture, step)
 
     def score(
-        self,
-        model: EGMT,
-        state: TrainState,
-        checkpoints: Checkpoints,
-        log: RunLog,
-        stop: StopSignal,
-        step: int,
-    ) -> None:
-        """Evaluates, logs, and saves the model if it is the best; given up when told to stop."""
-        value: Any = np.nan
+        self, model: EGMT, log: RunLog, stop: StopSignal, step: int
+    ) -> dict[str, float] | None:
+        """Evaluates and logs; a stop signal ends the evaluation without scores, None.
+
+        Every process returns the metric of `evaluation.metric`, the first process all scores.
+        """
+        scores: dict[str, float] = {}
         if is_first():
-            pairs = mixtures.sample_pairs(self._mixture, self._split, self._most)
-            scores = scoring.score_model(
-                model, (pair for pair in pairs if not stop.noted), self._guidance
-            )
-            if not stop.noted:
-                value = scores[self._metric]
+            pairs = mixtures.sample_pairs(self._mixture, self._split, self._settings.most)
+            until_stopped = itertools.takewhile(lambda _: not stop.noted, pairs)
+            scores = score_model(model, until_stopped, self._settings.guidance)
+            if stop.noted:
+                scores = {}
+            else:
                 log.scalars({PREFIX + name: score for name, score in scores.items()}, step)
-        value = float(multihost_utils.broadcast_one_to_all(np.asarray(value, np.float32)))
-        best = checkpoints.best_value
-        if np.isfinite(value) and (best is None or self._sign * (value - best) > 0.0):
-            checkpoints.save_best(state, step, value)
+        metric = self._settings.metric
+        value = np.asarray(scores.get(metric, np.nan), np.float32)
+        value = float(multihost_utils.broadcast_one_to_all(value))
+        return scores | {metric: value} if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Weights: training checkpoints and packed files read back as models, and the released weights."""
+"""Models from training checkpoints and packed files, and the released weights."""
 
 from egmt_jax.weights.packed import Packed, load_packed, save_packed
 

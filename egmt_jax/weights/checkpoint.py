@@ -1,29 +1,24 @@
-"""Training checkpoints read back as models (Orbax)."""
+"""Reads models from the checkpoints of a training run (Orbax)."""
 
-import json
 import os
-import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-import tensorstore
 from absl import logging
+from etils import epath
 from flax import nnx
 from ml_collections import ConfigDict
 
 from egmt_jax.errors import UserError
+from egmt_jax.metrics import METRICS
 from egmt_jax.models import EGMT
 
-FOLDER, BEST = "checkpoints", "best"
-
-MODEL = frozenset({"config", "constants", "params", "ema"})
-"""Items of a checkpoint that make a model."""
-
-METADATA = {".zarray": "zarr", "zarr.json": "zarr3"}
-"""File that describes an array on disk -> TensorStore's driver for it."""
+FOLDER = "checkpoints"
+ABOUT = "config"
+"""Item of a checkpoint with the config, the vocabulary, the data and the scores, as JSON."""
 
 
 def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
@@ -35,109 +30,102 @@ def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
     arguments = settings.to_dict()
     try:
         arguments["dtype"] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}[arguments["dtype"]]
-    except KeyError as error:
-        raise UserError(
-            f"model.dtype={arguments.get('dtype')!r}: float32 or bfloat16 is known"
-        ) from error
-    try:
         return EGMT(text_features, **arguments, rngs=nnx.Rngs(seed))
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"model: {error}") from error
 
 
 def load_model(
     workdir: str | os.PathLike, best: bool = False
 ) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
-    """The model of the newest checkpoint of a run that can be read, on the default device.
+    """Loads the model of the newest readable checkpoint of a run to the default device.
 
     Args:
-      workdir: of a training run, made on any number of devices.
-      best: the best by the run's metric instead of the newest.
+      workdir: workdir of a training run, which may have used any number of devices.
+      best: the best checkpoint by the run's `evaluation.metric` instead of the newest.
 
     Returns:
-      The model (with averaged parameters, where the run kept them), the names of its entities, and
-      the config it was trained by.
+      The model (with averaged parameters, if the run has them), the names of its entities, and the
+      config of the run.
 
     Raises:
-      UserError: there is no checkpoint, or it is not one of this kind of model.
+      UserError: there is no checkpoint, or it has another kind of model.
     """
-    folder = pathlib.Path(workdir).absolute() / (BEST if best else FOLDER)
-    # Not through a manager: one that only reads still warns of every item it was not told about.
-    steps = sorted(checkpoint_steps(folder), reverse=True)
+    folder = absolute(workdir) / FOLDER
+    steps = checkpoint_steps(folder)
+    if best:
+        steps = _evaluated_steps(folder, steps)
     if not steps:
-        found = (
-            "no checkpoint"
-            if not best
-            else "no best model, which evaluations during training keep,"
-        )
-        raise UserError(f"{workdir}: {found} in it; train there first, or name another folder")
-    for step in steps:
+        what = "no evaluated checkpoint" if best else "no checkpoint"
+        raise UserError(f"{workdir}: {what} in it; train there first, or name another folder")
+    for step in reversed(steps):
         try:
-            read_through(folder / str(step), MODEL)
-            return _model_of(folder / str(step))
+            return _read_model(folder / str(step))
         except Exception as error:
-            failure = f"{folder / str(step)}: not a checkpoint of this model "
-            failure += f"({first_line(error)[:300]})"
-            if step == steps[-1]:
+            failure = f"{folder / str(step)}: not a checkpoint of this model ({first_line(error)})"
+            if step == steps[0]:
                 raise UserError(failure) from error
             logging.warning("%s; the one before it is used", failure)
     raise AssertionError("not reached")
 
 
-def _model_of(path: pathlib.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
-    saved = _read_json(path / "config")
-    config, vocabulary = ConfigDict(saved["config"]), tuple(saved["vocabulary"])
-    table = np.zeros((len(vocabulary), saved["text_dimension"]), np.float32)
-    graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
-    variables = []
-    kept = "ema" if (path / "ema").exists() else "params"
-    for name, state in ((kept, params), ("constants", constants)):
-        template = nnx.to_pure_dict(state)
-        read = _read_arrays(path / name, template)
-        shapes = jax.tree.map(jnp.shape, template), jax.tree.map(jnp.shape, read)
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"{name} have other names or shapes than config.json says")
-        variables.append(jax.tree.map(jnp.asarray, read))
-    return nnx.merge(graphdef, *variables), vocabulary, config
+def absolute(path: str | os.PathLike) -> epath.Path:
+    """A local path, made absolute, or a remote one such as gs://bucket/run."""
+    path = epath.Path(path)
+    return path if path.is_absolute() else path.absolute()
 
 
-def checkpoint_steps(folder: pathlib.Path) -> list[int]:
-    """Steps of the complete checkpoints in a folder; unfinished ones have other names."""
-    return [int(path.name) for path in pathlib.Path(folder).glob("[0-9]*") if path.name.isdigit()]
+def checkpoint_steps(folder: epath.Path) -> list[int]:
+    """Steps of the complete checkpoints in a folder, in order; unfinished ones have other names."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def read_checkpoint(path: epath.Path, **items: ocp.args.CheckpointArgs) -> dict[str, Any]:
+    """Reads items of a checkpoint in this process; raises whatever goes wrong."""
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        return dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
+
+
+def as_numpy(tree: Any) -> ocp.args.StandardRestore:
+    """Restores arrays as NumPy arrays with the shapes and types of a tree, on any devices."""
+    return ocp.args.StandardRestore(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), tree))
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an exception says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The first line of the message of an exception, at most 300 characters."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def read_through(path: pathlib.Path, wanted: frozenset[str] | None = None) -> None:
-    """Reads every array of a checkpoint, or of the wanted items; raises whatever goes wrong."""
-    items = {item.name for item in path.iterdir() if item.is_dir()}
-    if not {"config", "constants", "params"} <= items:
-        raise FileNotFoundError(f"it has only {sorted(items)}")
-    for name in items if wanted is None else items & wanted:
-        if name in ("config", "data"):
-            _read_json(path / name)
+def _read_model(path: epath.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
+    about = read_checkpoint(path, **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
+    config, vocabulary = ConfigDict(about["config"]), tuple(about["vocabulary"])
+    table = np.zeros((len(vocabulary), about["text_dimension"]), np.float32)
+    graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
+    templates = {
+        "ema" if (path / "ema").exists() else "params": nnx.to_pure_dict(params),
+        "constants": nnx.to_pure_dict(constants),
+    }
+    read = read_checkpoint(path, **{name: as_numpy(tree) for name, tree in templates.items()})
+    states = [jax.tree.map(jnp.asarray, read[name]) for name in templates]
+    return nnx.merge(graphdef, *states), vocabulary, config
+
+
+def _evaluated_steps(folder: epath.Path, steps: list[int]) -> list[int]:
+    """Steps with scores, the best last, by the metric of the newest one."""
+    scores, metric = {}, None
+    for step in steps:
+        try:
+            about = read_checkpoint(folder / str(step), **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
+        except Exception as error:
+            logging.warning("%s cannot be read (%s)", folder / str(step), first_line(error))
             continue
-        for file in (path / name).glob("_*"):
-            json.loads(file.read_text())
-        # Straight from TensorStore: Orbax leaves its other reads running when one of them fails.
-        base = {"driver": "ocdbt", "base": f"file://{path / name}/"}
-        for key in tensorstore.KvStore.open(base).result().list().result():
-            array, _, file = key.decode().rpartition("/")
-            if file in METADATA:
-                spec = {"driver": METADATA[file], "kvstore": base | {"path": f"{array}/"}}
-                tensorstore.open(spec).result().read().result()
+        scores[step] = about.get("scores") or {}
+        metric = about["config"]["evaluation"]["metric"]
+    scores = {step: each[metric] for step, each in scores.items() if metric in each}
+    return sorted(scores, key=lambda step: quality(metric, scores[step]))
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    return ocp.JsonCheckpointHandler().restore(path, args=ocp.args.JsonRestore())
-
-
-def _read_arrays(path: pathlib.Path, template: dict[str, Any]) -> dict[str, Any]:
-    """A tree of a checkpoint, built like `template`, as NumPy arrays, for this process alone."""
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), template)
-    return ocp.PyTreeCheckpointHandler().restore(
-        path, args=ocp.args.PyTreeRestore(item=template, restore_args=as_numpy)
-    )
+def quality(metric: str, value: float) -> float:
+    """The value of a metric, or its negative if lower is better."""
+    return value if METRICS[metric] == "higher" else -value
