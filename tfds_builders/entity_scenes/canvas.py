@@ -58,13 +58,10 @@ class Camera:
 
 @dataclasses.dataclass(frozen=True)
 class Lamp:
-    """A source of visible light.
+    """A source of visible light at a world point, in metres.
 
-    Attributes:
-      position: world metres.
-      power: linear RGB that reaches a surface one metre away on the axis.
-      axis: unit vector.
-      narrowness: light falls as the cosine to the axis to this power.
+    A surface one metre away on its axis receives the linear RGB `power`; beside the axis the light
+    falls as the cosine to the power of `narrowness`.
     """
 
     position: tuple[float, float, float]
@@ -115,13 +112,10 @@ class Canvas:
         self._depth = min(int(40.0 * math.log1p(max(depth, 0.0))), _FARTHEST)
 
     def polygons(self, pixels, rgb: Rgb, heat: float, glow: float = 0) -> None:
-        """Fills polygons that do not overlap.
+        """Fills polygons that do not overlap, float [M, N, 2] canvas pixels.
 
-        Args:
-          pixels: float [M, N, 2], canvas pixels.
-          rgb: reflectance, sRGB, 0 to 255.
-          heat: degrees Celsius.
-          glow: light given off, 0 to 255, in the colour `rgb`.
+        For all shapes, `rgb` is reflectance (sRGB, 0 to 255), `heat` is in degrees Celsius, and
+        `glow` is the light given off in that colour, 0 to 255.
         """
         value = self._value(rgb, heat, glow)
         cv2.fillPoly(self._layers, list(_fixed(pixels)), value, cv2.LINE_8, _FIXED_POINT_BITS)
@@ -130,10 +124,6 @@ class Canvas:
         """Fills the rows from `top` down."""
         width, height = self.camera.width, self.camera.height
         self.polygons([[(0, top), (width, top), (width, height), (0, height)]], rgb, heat)
-
-    def face(self, points, rgb: Rgb, heat: float, glow: float = 0) -> None:
-        """Fills one polygon of world points, float [N, 3]."""
-        self.polygons(self.camera.project(points)[None], rgb, heat, glow)
 
     def ellipse(self, centre, axes, rgb: Rgb, heat: float, glow: float = 0) -> None:
         """Fills an ellipse; centre and half axes in canvas pixels."""
@@ -176,12 +166,12 @@ class Canvas:
         )
 
     def _value(self, rgb: Rgb, heat: float, glow: float) -> tuple[int, int, int, int]:
-        r, g, b = (min(max(int(c), 0), 255) for c in rgb)
+        code = int((heat - _COLDEST) * 100.0)
         return (
-            r | g << 8,
-            b | self._kind << 8,
-            min(max(int(glow), 0), 255) | self._depth << 8,
-            min(max(int((heat - _COLDEST) * 100.0), 0), 65535),
+            min(int(rgb[0]), 255) | min(int(rgb[1]), 255) << 8,
+            min(int(rgb[2]), 255) | self._kind << 8,
+            int(glow) | self._depth << 8,
+            min(max(code, 0), 65535),
         )
 
 

@@ -21,6 +21,7 @@ from tfds_builders.entity_scenes.things import NEEDS, NUMBERS, PLACES, TABLE, TH
 from tfds_builders.entity_scenes.weather import Weather
 
 _TRIES = 8
+_DIAMOND = np.array([[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, -1.0]])
 _OVERLAP = 0.35  # share of its columns that a thing may have in common with another one
 
 
@@ -177,8 +178,8 @@ class Layout:
         for side in sides:
             inner = self.right + self.walkway if side > 0 else self.left - self.walkway
             z = rng.uniform(0.3, 2.5) * self.near
-            while z < 90:
-                length, height = rng.uniform(8, 20), rng.uniform(5, 16)
+            while z < 80:
+                length, height = rng.uniform(10, 24), rng.uniform(5, 16)
                 self._add(0, z, self._building, inner + 6.0 * side, z, 12.0, height, length)
                 z += length + (rng.uniform(2, 9) if rng.random() < 0.4 else 0.0)
         if rng.random() < 0.5:
@@ -233,7 +234,8 @@ class Layout:
         self.canvas.polygons(self.camera.project(posts), rgb, heat)
 
     def _band(self, x, z0, z1, low, high, rgb, heat) -> None:
-        self.canvas.face([(x, low, z0), (x, high, z0), (x, high, z1), (x, low, z1)], rgb, heat)
+        corners = [(x, low, z0), (x, high, z0), (x, high, z1), (x, low, z1)]
+        self.canvas.polygons([self.camera.project(corners)], rgb, heat)
 
     # Things
 
@@ -293,9 +295,7 @@ class Layout:
         inward = -1.0 if x > 0.5 * (self.left + self.right) else 1.0
         mirror = inward if thing.name == "street lamp" else float(rng.choice([-1.0, 1.0]))
         radius = 1.4 if thing.name == "tree" else 0.2
-        turn = np.linspace(0, 2 * np.pi, 9)[:-1]
-        foot = np.array([x, z]) + radius * np.stack([np.cos(turn), np.sin(turn)], 1)
-        self._shadow(foot, zoom * thing.height)
+        self._shadow(np.array([x, z]) + radius * _DIAMOND, zoom * thing.height)
         shade = weather.brightness((0.0, 0.0, -1.0))
         draw_sprite(self.canvas, parts, spot, (mirror * zoom, zoom), rgb, heat, shade, weather.dark)
         if thing.name == "street lamp" and weather.dark:

@@ -141,10 +141,15 @@ def _sightings(
 def _contrasts(mask: np.ndarray, greys: list[np.ndarray]) -> list[tuple[float, float]]:
     """For each image: contrast to the surroundings or within, and rise over the surroundings."""
     reach = max(mask.shape[1] // 50, 2)
-    inside = mask.view(np.uint8)
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    box = (
+        slice(max(top - reach, 0), top + height + reach),
+        slice(max(left - reach, 0), left + width + reach),
+    )
+    inside = mask[box].view(np.uint8)
     ring = cv2.dilate(inside, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) - inside
     results = []
-    for grey in greys:
+    for grey in (grey[box] for grey in greys):
         mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey, mask=inside))
         around = cv2.mean(grey, mask=ring)[0] if ring.any() else mean
         results.append((max(abs(mean - around), 0.8 * deviation), mean - around))

@@ -26,48 +26,33 @@ def expose(
     lamps: list[Lamp],
     cloudy: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Takes both images.
+    """Takes the visible image, uint8 [H, W, 3] RGB, and the infrared image, uint8 [H, W, 1].
 
-    Args:
-      rng: source of all noise.
-      layers: what was painted; where clouds cover its sky, its kind becomes "cloud".
-      camera: at the size of the images.
-      weather: light and air.
-      lamps: sources of light.
-      cloudy: whether single clouds stand in the sky.
-
-    Returns:
-      The visible image, uint8 [H, W, 3] RGB, and the infrared image, uint8 [H, W, 1].
+    The camera has the size of the images. If `cloudy`, single clouds cover the sky: there the kind
+    in `layers` becomes "cloud".
     """
     shape = height, width = layers.kind.shape
     sky, ground = layers.kind == NUMBERS["sky"], _GROUND[layers.kind]
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    columns = np.arange(width, dtype=np.float32)
-    plane = np.float32(camera.focal * camera.eye) / np.maximum(
-        rows - np.float32(camera.horizon), 0.25
-    )
-    depth = np.where(ground, np.minimum(plane, 250.0), layers.depth)
-    x = (columns - np.float32(camera.centre)) * depth / np.float32(camera.focal)
-    texture = _octaves(rng, shape)
+    # World points of all pixels, from their columns and rows as slopes.
+    across = ((np.arange(width) - camera.centre) / camera.focal).astype(np.float32)
+    down = ((np.arange(height) - camera.horizon) / camera.focal).astype(np.float32)[:, None]
+    plane = np.minimum(camera.eye / np.maximum(down, 1e-4), 250.0)
+    depth = np.where(ground, plane, layers.depth)
+    x, y = across * depth, np.float32(camera.eye) - down * depth
+    texture = _octaves(rng, shape, ((1, 0.6), (3, 0.6), (12, 0.5)))
     tile = rng.standard_normal((128, 128), np.float32)  # lies on the ground, so it recedes
     near = cv2.remap(tile, x * 2, depth * 2, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     texture = np.where(ground, 0.5 * texture + near * np.exp(depth / -50.0), texture)
     cover = np.zeros(shape, np.float32)
     if cloudy:
-        cover = np.where(sky, np.clip(1.3 * _clouds(rng, shape) - 0.2, 0, 1), 0).astype(np.float32)
+        field = _octaves(rng, shape, [(height * k, k**0.8 * 4.5) for k in (0.16, 0.06, 0.02)])
+        cover = np.where(sky, np.clip(1.3 * field - 0.2, 0, 1), np.float32(0))
         layers.kind[cover > 0.5] = NUMBERS["cloud"]
-    up = np.clip((camera.horizon - rows) / max(camera.horizon, 1.0), 0, 1).astype(np.float32)
+    up = np.clip(down / down.min(), 0, 1)
     amount = _TEXTURE[layers.kind]
     shadow = np.where(ground, layers.shadow, 0).astype(np.float32) / 255
-    xyz = (
-        x,
-        np.float32(camera.eye) - (rows - np.float32(camera.horizon)) * depth / camera.focal,
-        depth,
-    )
-    visible = _visible(
-        rng, layers, weather, sky, cover, up, depth, 1.0 + amount[..., 0] * texture, shadow,
-        _lamplight(lamps, *(plane.astype(np.float32) for plane in xyz)),
-    )  # fmt: skip
+    lamplight, shades = _lamplight(lamps, x, y, depth), 1.0 + amount[..., 0] * texture
+    visible = _visible(rng, layers, weather, sky, cover, up, depth, shades, shadow, lamplight)
     heat = layers.heat + amount[..., 1] * texture - 4.0 * weather.sunny * shadow - 0.012 * depth
     # Low sky is seen through more air, so it is warmer than the zenith; clouds are warmer too.
     cold = weather.air - 4.0 - (10.0 + 18.0 * weather.clear) * (0.35 + 0.65 * up**0.6)
@@ -75,21 +60,13 @@ def expose(
     return visible, _infrared(rng, heat.astype(np.float32), sky, weather)
 
 
-def _octaves(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Noise at several scales, about unit variance: float32 [H, W]."""
-    total = 0.6 * rng.standard_normal(shape, np.float32)
-    for cell, weight in ((3, 0.6), (12, 0.5)):
-        coarse = rng.standard_normal((shape[0] // cell + 2, shape[1] // cell + 2), np.float32)
-        total += np.float32(weight) * cv2.resize(coarse, shape[::-1])
+def _octaves(rng: np.random.Generator, shape: tuple[int, int], scales) -> np.ndarray:
+    """Noise with cells of several sizes in pixels, each with a weight: float32 [H, W]."""
+    total = np.zeros(shape, np.float32)
+    for cell, weight in scales:
+        coarse = rng.standard_normal([int(side / cell) + 2 for side in shape], np.float32)
+        total += np.float32(weight) * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
     return total
-
-
-def _clouds(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    field = np.zeros(shape, np.float32)
-    for cells, weight in (((9, 7), 1.0), ((22, 15), 0.45), ((60, 40), 0.2)):
-        coarse = rng.standard_normal(cells, np.float32)
-        field += np.float32(weight) * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return field
 
 
 def _lamplight(lamps: list[Lamp], x, y, z) -> np.ndarray:

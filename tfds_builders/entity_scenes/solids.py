@@ -17,6 +17,8 @@ _MARKS: dict[str, tuple[Rgb, float, float, float]] = {
     "grille": ((36, 36, 38), 1.0, 13.0, 0),
     "plate": ((214, 214, 205), -0.5, 0.0, 20),
 }
+_TURN = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+_RING = np.stack([np.cos(_TURN), np.sin(_TURN)])
 _LAMPS = tuple((u, 0.3, u + 0.17, 0.85) for u in (0.03, 0.8))
 
 
@@ -129,16 +131,10 @@ def draw_solid(
     heat: float,
     running: bool = False,
 ) -> None:
-    """Paints the faces that the camera sees; the kind is that of the last `begin`.
+    """Paints the faces that the camera sees, as the thing that the canvas began last.
 
-    Args:
-      canvas: receives the faces.
-      weather: light, and the sun that warms faces.
-      body: in the metres of its pose.
-      pose: position and heading.
-      rgb: colour of unmarked faces.
-      heat: temperature of faces in the shade, degrees Celsius.
-      running: whether engine, wheels and lamps are on.
+    Unmarked faces have the colour `rgb` and, in the shade, `heat` degrees Celsius; `running` turns
+    on engine, wheels and, in the dark, lamps.
     """
     along, up = np.array(body.profile).T
     narrow = 1.0 - body.narrowing * np.clip(2.5 * up / up.max() - 1.5, 0, 1)
@@ -187,11 +183,10 @@ def draw_solid(
             s, v = np.array(window).T
             inset = body.narrowing * np.clip(2.5 * v / up.max() - 1.5, 0, 1)
             paint(place(s, sign * 0.5 * body.width * (1.0 - inset), v), sign * aside, "glass")
-        turn = np.linspace(0, 2 * np.pi, 13)[:-1]
         for axle in body.wheels:
             for size, colour, warm in ((1.0, (22, 22, 23), 9.0), (0.6, (120, 122, 126), 11.0)):
                 r, across = size * body.radius, sign * body.width / 2
-                ring = place(axle + r * np.cos(turn), across, body.radius + r * np.sin(turn))
+                ring = place(axle + r * _RING[0], across, body.radius + r * _RING[1])
                 canvas.polygons([ring], colour, heat + warm * running)
 
 

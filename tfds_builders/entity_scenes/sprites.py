@@ -52,7 +52,7 @@ def draw_sprite(
     brightness: float = 1.0,
     lit: bool = False,
 ) -> None:
-    """Paints parts, back to front, as the kind and depth of the canvas's last `begin`.
+    """Paints parts, back to front, as the thing that the canvas began last.
 
     Args:
       canvas: receives the shapes.
@@ -60,7 +60,7 @@ def draw_sprite(
       position: foot (x, z) in metres.
       zoom: factors on u and v; a negative first one mirrors.
       rgb: the thing's colour.
-      heat: the thing's temperature in degrees Celsius.
+      heat: degrees Celsius.
       brightness: factor on all colours that do not glow.
       lit: whether parts glow.
     """

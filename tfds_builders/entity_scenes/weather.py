@@ -1,6 +1,7 @@
 """Time of day and weather: light, air and how much the sun has heated surfaces."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Weather:
     air: float
     sunny: float
     clear: float
-    sun: np.ndarray
+    sun: tuple[float, float, float]
     sunlight: np.ndarray
     skylight: np.ndarray
     sky_top: np.ndarray
@@ -43,15 +44,18 @@ class Weather:
 
     def facing(self, normal) -> float:
         """Cosine between a surface's unit normal and the sun, at least 0."""
-        return max(float(np.dot(normal, self.sun)), 0.0)
+        x, y, z = self.sun
+        return max(float(normal[0] * x + normal[1] * y + normal[2] * z), 0.0)
 
     def brightness(self, normal) -> float:
         """How bright a face with this unit normal looks, relative to flat ground."""
         ambient = 0.8 + 0.2 * abs(float(normal[1]))
-        if not self.sunlight.any():
-            return ambient
-        direct = float(self.sunlight.mean() / (self.sunlight.mean() + self.skylight.mean()))
-        return (1.0 - direct) * ambient + direct * (0.25 + 0.95 * self.facing(normal))
+        return ambient + self._direct * (0.25 + 0.95 * self.facing(normal) - ambient)
+
+    @functools.cached_property
+    def _direct(self) -> float:
+        """Share of the light that comes from the sun itself."""
+        return float(self.sunlight.sum() / (self.sunlight + self.skylight).sum())
 
 
 def draw_weather(rng: np.random.Generator, time: str | None = None) -> Weather:
@@ -61,8 +65,8 @@ def draw_weather(rng: np.random.Generator, time: str | None = None) -> Weather:
     azimuth = rng.uniform(-np.pi, np.pi)
     height = np.deg2rad(rng.uniform(25, 65) if time == "day" else rng.uniform(4, 12))
     across = np.cos(height)
-    sun = np.array([across * np.sin(azimuth), np.sin(height), across * np.cos(azimuth)])
-    black = np.zeros(3)
+    sun = (across * np.sin(azimuth), np.sin(height), across * np.cos(azimuth))
+    sun = tuple(map(float, sun))
     if time == "day":
         air, sunny = rng.uniform(6, 28), clear * rng.uniform(0.6, 1.0)
         sunlight = np.array([0.85, 0.8, 0.7]) * clear
@@ -81,7 +85,7 @@ def draw_weather(rng: np.random.Generator, time: str | None = None) -> Weather:
         sky_low = glow * rng.uniform(0.5, 1.1)
         haze = rng.choice([0.001, 0.003, 0.008])
     else:
-        air, sunny, sunlight = rng.uniform(-3, 18), 0.0, black
+        air, sunny, sunlight = rng.uniform(-3, 18), 0.0, np.zeros(3)
         city = rng.choice([0.7, 1.5, 3.5], p=[0.25, 0.45, 0.3])
         skylight = np.array([0.0055, 0.0055, 0.006]) * city
         sky_top = np.array([0.0022, 0.0024, 0.004]) * city
