@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from typing import Any
 
 import jax
@@ -39,6 +40,7 @@ class TextFeatureTable(nnx.Variable):
     """The text features of the vocabulary: saved with the model, never trained."""
 
 
+@typing.no_type_check  # tree transformations put other objects than arrays into the fields
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Visual:
@@ -65,6 +67,7 @@ class Visual:
     cell_size: Float[Array, " b"]
 
 
+@typing.no_type_check  # tree transformations put other objects than arrays into the fields
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Context:
@@ -82,6 +85,7 @@ class Context:
     attention: Float[Array, "b h w n"]
 
 
+@typing.no_type_check  # tree transformations put other objects than arrays into the fields
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Fusion:
@@ -271,7 +275,7 @@ class EGMT(nnx.Module):
         infrared: Float[Array, "b h w 1"],
         context: Context,
         valid: Bool[Array, "b h w"] | None = None,
-        origin: tuple[int, int] = (0, 0),
+        origin: tuple[int | Int[Array, ""], int | Int[Array, ""]] = (0, 0),
     ) -> Float[Array, "b h w 1"]:
         """Fuses a pair or a tile of it; local up to `receptive_field`.
 

@@ -1,11 +1,13 @@
 """What guides a fusion."""
 
 import dataclasses
+import typing
 
 import jax
 from jaxtyping import Array, Float
 
 
+@typing.no_type_check  # tree transformations put other objects than arrays into the fields
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Guidance:
