@@ -1,10 +1,10 @@
-"""Speed of the fusion metrics against plain NumPy and SciPy, in one run; prints JSON.
+"""Compares the speed of the fusion metrics with NumPy and SciPy in one run; prints JSON.
 
     python benchmarks/metrics.py [--height 480] [--width 640] [--pairs 40] [--repeats 5]
 
-The other side is tests/metrics/reference_metrics.py: the same definitions with two-dimensional
-windows and `scipy.signal.convolve2d`, as the usual evaluation scripts have them, on float32 images.
-The made-up pairs are in memory on both sides. Times are medians; compilation is reported apart.
+The reference is tests/metrics/reference_metrics.py: the same definitions with two-dimensional
+windows and `scipy.signal.convolve2d`, as in common evaluation scripts, on float32 images. Images
+are made up and in memory. Times are medians; compilation is reported separately.
 """
 
 import argparse
@@ -18,14 +18,14 @@ import time
 import jax
 import numpy as np
 import scipy
-import scipy.ndimage
 
 import egmt_jax.metrics
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "metrics"))
 
-import reference_metrics  # noqa: E402  (beside the tests, whose oracle it is)
+import metric_images  # noqa: E402
+import reference_metrics  # noqa: E402
 
 FUNCTIONS = {
     "EN": "entropy",
@@ -45,18 +45,6 @@ FUNCTIONS = {
 OF_FUSED = ("EN", "SD", "SF", "AG")
 
 
-def made_up_triple(random, height, width):
-    """Clouds with grain, uint8, and the brighter of the two as fused image."""
-
-    def picture():
-        clouds = scipy.ndimage.gaussian_filter(random.normal(size=(height, width)), 12)
-        clouds = 110 + 60 * clouds / clouds.std() + random.normal(0, 6, (height, width))
-        return np.clip(clouds, 0, 255).astype(np.uint8)
-
-    visible, infrared = picture(), picture()
-    return np.maximum(visible, infrared), visible, infrared
-
-
 def seconds(function, *arguments):
     start = time.perf_counter()
     jax.block_until_ready(function(*arguments))
@@ -74,8 +62,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    random = np.random.default_rng(0)
-    triples = [made_up_triple(random, arguments.height, arguments.width) for _ in range(8)]
+    shape = (arguments.height, arguments.width)
+    triples = [metric_images.made_up_triple(seed, shape) for seed in range(8)]
     triple = triples[0]
     as_float = [image.astype(np.float32) for image in triple]
     stream = [(str(k), *triples[k % len(triples)]) for k in range(arguments.pairs)]
@@ -86,7 +74,7 @@ def main():
     compile_single = seconds(egmt_jax.metrics.fusion_metrics, *triple)
     compile_stream = seconds(egmt_jax.metrics.score_pairs, stream[:1])
     reference, single, streamed = [], [], []
-    for _ in range(arguments.repeats):  # in turn, so that both meet the same load
+    for _ in range(arguments.repeats):  # interleaved, so that all see the same load
         reference.append(seconds(reference_metrics.fusion_metrics, *as_float))
         single += [seconds(egmt_jax.metrics.fusion_metrics, *triple) for _ in range(5)]
         streamed.append(seconds(score_all) / arguments.pairs)

@@ -74,15 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
     if out is not None:
         for path in (out, out.with_suffix(".md"), out.with_suffix(".json")):
             check_writable(path)
-    checked, problems = folders.check_folders(fused, arguments.visible, arguments.infrared)
+    files, warnings, problems = folders.check_folders(fused, arguments.visible, arguments.infrared)
     if problems:
         print("\n".join(problems), file=sys.stderr)
         raise UserError(f"cannot score: fix the problems listed above ({len(problems)})")
-    for warning in checked.warnings:
+    for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
     keep_compiled()
-    rows = {method: folders.score_files(checked, method) for method in fused}
+    rows = {method: folders.score_files(files, method) for method in fused}
     table = to_markdown({method: summary(own) for method, own in rows.items()})
     print(table, end="")
     if out is not None:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_atomically(out.with_suffix(".md"), table.encode())
         scored = {
             role: {name: (file.path, file.sha256) for name, file in group.items()}
-            for role, group in checked.files.items()
+            for role, group in files.items()
         }
         write_manifest(out.with_suffix(".json"), manifest(scored))
     if plot is not None:

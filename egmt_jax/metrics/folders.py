@@ -34,42 +34,26 @@ class CheckedFile:
         return f"{self.shape[1]}x{self.shape[0]}"
 
 
-@dataclasses.dataclass(frozen=True)
-class FileSet:
-    """Files that were matched and checked.
-
-    Attributes:
-      ids: the stems, sorted.
-      files: files by id, by role: `visible`, `infrared` and the name of each method.
-      warnings: what a reader of the scores should know, one line each.
-    """
-
-    ids: list[str]
-    files: dict[str, dict[str, CheckedFile]]
-    warnings: list[str]
+Files = dict[str, dict[str, CheckedFile]]
+"""Files by id, by role: a method, `visible` or `infrared`."""
 
 
 def check_folders(
     fused: Mapping[str, str | os.PathLike],
     visible: str | os.PathLike,
     infrared: str | os.PathLike,
-    *,
-    progress: bool = True,
-) -> tuple[FileSet, list[str]]:
+) -> tuple[Files, list[str], list[str]]:
     """Matches the files of all folders by stem and reads every file.
-
-    Sources without any fused result are left out with a warning; any other file without a partner
-    is a problem.
 
     Args:
       fused: folder of results by method.
       visible: folder of visible images.
       infrared: folder of infrared images.
-      progress: whether to show a progress bar.
 
     Returns:
-      The files, and the problems: one line per file that is missing, not readable, too small or of
-      a wrong size. With problems, the files are incomplete.
+      The files; warnings, such as of sources without any fused result, which are left out; and
+      problems, one line per file that is missing, not readable, too small or of a wrong size. With
+      problems, the files are incomplete.
 
     Raises:
       UserError: folders are missing, empty, or have two files of one stem (one line each); or a
@@ -93,15 +77,10 @@ def check_folders(
         for role, name in expected
         if name not in listed[role]
     ]
-    files: dict[str, dict[str, CheckedFile]] = {role: {} for role in listed}
+    files: Files = {role: {} for role in listed}
     paths = (listed[role][name] for role, name in present)
-    checks = tqdm(
-        futures_ahead(_check_file, paths, READERS, 2 * READERS),
-        "checking",
-        len(present),
-        unit="file",
-        disable=None if progress else True,
-    )
+    checks = futures_ahead(_check_file, paths, READERS, 2 * READERS)
+    checks = tqdm(checks, "checking", len(present), unit="file", disable=None)
     for (role, name), check in zip(present, checks, strict=True):
         try:
             files[role][name] = check.result()
@@ -111,7 +90,7 @@ def check_folders(
     unused = (set(listed["visible"]) | set(listed["infrared"])) - set(ids)
     warnings = [f"{_count(unused, 'source')} without any fused result left out"] if unused else []
     warnings += _colour_warnings(files, list(fused))
-    return FileSet(ids, files, warnings), problems
+    return files, warnings, problems
 
 
 def _check_file(path: pathlib.Path) -> CheckedFile:
@@ -121,7 +100,7 @@ def _check_file(path: pathlib.Path) -> CheckedFile:
     return CheckedFile(path, digest, image.shape[:2], is_colourful(image))
 
 
-def _size_problems(ids: list[str], files: Mapping[str, Mapping[str, CheckedFile]]) -> list[str]:
+def _size_problems(ids: list[str], files: Files) -> list[str]:
     problems = []
     for name in ids:
         reference = files["visible"].get(name)
@@ -141,9 +120,7 @@ def _size_problems(ids: list[str], files: Mapping[str, Mapping[str, CheckedFile]
     return problems
 
 
-def _colour_warnings(
-    files: Mapping[str, Mapping[str, CheckedFile]], methods: list[str]
-) -> list[str]:
+def _colour_warnings(files: Files, methods: list[str]) -> list[str]:
     colourful = {
         role: {name for name, file in group.items() if file.colourful}
         for role, group in files.items()
@@ -171,16 +148,15 @@ def _count(names: set[str], noun: str) -> str:
     return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
 
 
-def score_files(checked: FileSet, method: str, *, progress: bool = True) -> list[Row]:
+def score_files(files: Files, method: str) -> list[Row]:
     """Scores the results of one method.
 
     Args:
-      checked: files without problems, from `check_folders`.
+      files: from `check_folders`, without problems.
       method: one of its methods.
-      progress: whether to show a progress bar.
 
     Returns:
-      Rows as in `score_pairs`, in the order of `checked.ids`.
+      Rows as in `score_pairs`, sorted by id.
 
     Raises:
       UserError: a file has vanished or changed since the check.
@@ -188,14 +164,13 @@ def score_files(checked: FileSet, method: str, *, progress: bool = True) -> list
 
     def read(name: str) -> Triple:
         images = []
-        for file in (checked.files[role][name] for role in (method, *SOURCES)):
+        for file in (files[role][name] for role in (method, *SOURCES)):
             encoded = read_bytes(file.path)
             if hashlib.sha256(encoded).hexdigest() != file.sha256:
                 raise UserError(f"{file.path}: changed while being scored; run the command again")
             images.append(to_grey(decode_image(encoded, str(file.path))))
         return name, *images
 
-    with contextlib.closing(map_ahead(read, checked.ids, READERS, 2 * READERS)) as triples:
-        rows = iterate_scores(triples)
-        disable = None if progress else True
-        return list(tqdm(rows, method, len(checked.ids), unit="image", disable=disable))
+    ids = list(files[method])
+    with contextlib.closing(map_ahead(read, ids, READERS, 2 * READERS)) as triples:
+        return list(tqdm(iterate_scores(triples), method, len(ids), unit="image", disable=None))

@@ -6,27 +6,6 @@ import jax.numpy as jnp
 from egmt_jax.metrics import edges, information, statistics, structure
 from egmt_jax.metrics.regions import Grey, Scalar, Size, extent
 
-METRICS = {
-    "EN": "higher",
-    "SD": "higher",
-    "SF": "higher",
-    "AG": "higher",
-    "MI": "higher",
-    "NMI": "higher",
-    "CC": "higher",
-    "SCD": "higher",
-    "PSNR": "higher",
-    "MSE": "lower",
-    "VIF": "higher",
-    "Qabf": "higher",
-    "SSIM": "higher",
-    "SSIM_legacy": "higher",
-}
-"""Names of the metrics and their better direction."""
-
-FIELD_METRICS = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
-"""The metrics of published tables; the others are variants of these, or favour averaging."""
-
 GREY = "8-bit; colour becomes BT.601 full-range luma, rounded; nothing is re-normalised"
 
 # for manifests; the docstrings have the full definitions
@@ -46,6 +25,13 @@ CONVENTIONS = {
     "SSIM": "7 x 7 uniform window, sample covariance, data range 255, sum over both sources",
     "SSIM_legacy": "as SSIM with data range 2, as published tables have it",
 }
+
+METRICS = {name: "lower" if name == "MSE" else "higher" for name in CONVENTIONS}
+"""Names of the metrics and their better direction."""
+
+FIELD_METRICS = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
+"""The metrics of published tables, over which methods are ranked: among all of them PSNR and MSE,
+MI and NMI, or SSIM and SSIM_legacy would count twice."""
 
 
 def fusion_metrics(
