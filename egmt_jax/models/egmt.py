@@ -173,7 +173,7 @@ class EGMT(nnx.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Largest distance in pixels at which an input pixel affects an output pixel of `render`."""
+        """Largest distance in pixels between an output pixel of `render` and its inputs."""
         at_patch = 2 + 1 + 1  # encoder, decoder, output
         at_half = 1 + 2 + 1  # encoder, decoder, alignment to whole cells
         return at_patch * self.patch + at_half * 2 * self.patch
