@@ -1,22 +1,24 @@
-"""Speed of the lexicon extractor against one regular expression of the same phrases.
+"""Speed of the lexicon extractor, and its agreement with annotated lists.
 
-    python benchmarks/extract.py [--captions captions.jsonl]
+    python benchmarks/extract.py [--annotations FOLDER]
 
-Prints JSON: captions per second of both on one core, medians over rounds that take turns. The
-expression only finds phrases; the extractor also drops denied things and ranks the rest. Expect
-more than 50,000 captions a second (promised: 10,000).
+Prints JSON: captions per second of CPU time, median of five rounds. Expect more than 20,000
+(promised: 10,000). With a folder of tno.jsonl, roadscene.jsonl, m3fd.jsonl and msrs.jsonl, also the
+micro F1 against their `entities` on the held-out tenth and on the rest, and the share of extracted
+entities that are in `present`. Measured: F1 0.952 held out, 0.957 on the rest; 0.998 present.
 """
 
 import argparse
 import json
-import re
+import pathlib
 import statistics
 import time
 
 from egmt_jax.entities import extract, load_vocabulary, read_captions
-from egmt_jax.entities.lexicon import load_lexicon
+from egmt_jax.entities.build import is_held_out
 
 ROUNDS = 5
+DATA_SETS = ("tno", "roadscene", "m3fd", "msrs")
 
 
 def made_up_pairs(count: int) -> list[tuple[str, str]]:
@@ -35,40 +37,33 @@ def made_up_pairs(count: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def phrase_expression() -> re.Pattern:
-    phrases = [
-        " ".join((first, *rest))
-        for first, rests in load_lexicon().phrases.items()
-        for rest, _ in rests
-    ]
-    longest_first = sorted(phrases, key=len, reverse=True)
-    return re.compile(r"\b(?:" + "|".join(map(re.escape, longest_first)) + r")\b")
+def speed(pairs: list[tuple[str, str]]) -> float:
+    start = time.process_time()
+    for visible, infrared in pairs:
+        extract(visible, infrared)
+    return 2 * len(pairs) / (time.process_time() - start)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--captions", help="a caption file; made-up captions by default")
-    arguments = parser.parse_args()
-    if arguments.captions:
-        records = read_captions(arguments.captions)
-        pairs = [(record["caption_visible"], record["caption_infrared"]) for record in records]
-    else:
-        pairs = made_up_pairs(2000)
-    expression = phrase_expression()
-
-    def by_expression(visible: str, infrared: str) -> list[str]:
-        return [*expression.findall(visible.lower()), *expression.findall(infrared.lower())]
-
-    speeds = {"extract": [], "regular_expression": []}
-    for _ in range(ROUNDS):
-        for name, function in (("extract", extract), ("regular_expression", by_expression)):
-            start = time.perf_counter()
-            for visible, infrared in pairs:
-                function(visible, infrared)
-            speeds[name].append(2 * len(pairs) / (time.perf_counter() - start))
-    medians = {name: round(statistics.median(values)) for name, values in speeds.items()}
-    print(json.dumps({"captions": 2 * len(pairs), "captions_per_second": medians}))
+def agreement(folder: pathlib.Path, held_out: bool) -> dict[str, float]:
+    hits = visible = found = listed = 0
+    for name in DATA_SETS:
+        for record in read_captions(folder / f"{name}.jsonl"):
+            if "entities" in record and is_held_out(name, record["id"]) == held_out:
+                entities = {*extract(record["caption_visible"], record["caption_infrared"])}
+                hits += len(entities & {*record["entities"]})
+                visible += len(entities & {*record["present"]})
+                found += len(entities)
+                listed += len(record["entities"])
+    return {"f1": round(2 * hits / (found + listed), 4), "present": round(visible / found, 4)}
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--annotations", type=pathlib.Path, help="folder of annotation files")
+    folder = parser.parse_args().annotations
+    pairs = made_up_pairs(2000)
+    speeds = [speed(pairs) for _ in range(ROUNDS)]
+    results = {"captions_per_second": round(statistics.median(speeds))}
+    if folder:
+        results |= {"held_out": agreement(folder, True), "rest": agreement(folder, False)}
+    print(json.dumps(results))

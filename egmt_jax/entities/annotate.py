@@ -1,5 +1,6 @@
 """Annotates folders of pairs with captions and entities, one JSON line per pair, resumable."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -30,18 +31,17 @@ def annotate_folders(
 ) -> dict[str, str]:
     """Appends a line for each pair of two folders that `out` does not have yet.
 
-    Lines are written batch by batch, so an interrupted run continues where it stopped; a last line
-    cut short by a crash is dropped. A line holds `id` (file name without extension),
-    `caption_visible`, `caption_infrared`, `entities` (most salient first) and `present` (everything
-    the captioner lists in either image, after the entities), both of the vocabulary,
+    Lines are written batch by batch, so an interrupted run continues where it stopped. A line holds
+    `id`, `caption_visible`, `caption_infrared`, `entities` (most salient first), `present` (the
+    entities and everything else of the vocabulary that the captioner lists for either image),
     `outside_vocabulary` (the detector's other phrases) and the entries of `models`.
 
     Args:
       visible: folder of visible images.
       infrared: folder of infrared images of the same names.
       out: the .jsonl file to write or to continue.
-      load_models: returns the captioner, see `load_captioner`, and the detector, captions ->
-        answers; called only if there is work to do.
+      load_models: returns what `load_captioner` and `load_detector` return; called only if there is
+        work to do.
       models: names of the models; a file of other models is not continued.
       batch_size: pairs per batch.
 
@@ -93,7 +93,7 @@ def _annotate(
     detector: Detector,
     models: Mapping[str, str],
 ) -> list[dict]:
-    """The records of a batch: both images of each pair go through the models together."""
+    """The records of a batch of images by id; both images of a pair are in one batch."""
     images = [image for pair in pairs.values() for image in pair]
     captions, listed = captioner(images, None), captioner(images, QUESTION)
     answers = detector(captions)
@@ -112,10 +112,7 @@ def _annotate(
 
 def _resume(out: pathlib.Path, ids: Sequence[str], models: Mapping[str, str]) -> set[str]:
     """The ids that a file of an earlier run has; removes an incomplete last line from it."""
-    if not out.is_file():
-        return set()
-    _drop_incomplete_line(out)
-    if not out.stat().st_size:
+    if not out.is_file() or not _drop_incomplete_line(out):
         return set()
     records = read_captions(out)
     for record in records:
@@ -133,16 +130,15 @@ def _resume(out: pathlib.Path, ids: Sequence[str], models: Mapping[str, str]) ->
     return finished
 
 
-def _drop_incomplete_line(out: pathlib.Path) -> None:
-    """Truncates a file after its last complete line; complete JSON only gets its line end."""
+def _drop_incomplete_line(out: pathlib.Path) -> bool:
+    """Truncates a file that a crash cut short; returns whether any lines are left."""
     content = out.read_bytes()
     end = content.rfind(b"\n") + 1
-    if end == len(content):
-        return
-    try:
-        json.loads(content[end:])
-    except ValueError:
+    if end < len(content):
+        with contextlib.suppress(ValueError):  # perhaps only the line end is missing
+            json.loads(content[end:])
+            with out.open("ab") as file:
+                file.write(b"\n")
+            return True
         os.truncate(out, end)
-    else:
-        with out.open("ab") as file:
-            file.write(b"\n")
+    return end > 0

