@@ -1,10 +1,16 @@
 """A tiny model and made-up pairs, for this project's tests and for those of code built on it."""
 
+import os
+import pathlib
+from collections.abc import Iterable
+
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from egmt_jax.io.images import write_atomically
 from egmt_jax.models import EGMT
 
 TINY = dict(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
@@ -60,3 +66,25 @@ def made_up_pair(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np
     visible += rng.normal(0, 3, visible.shape)
     infrared += rng.normal(0, 2, infrared.shape)
     return tuple(np.clip(np.rint(x), 0, 255).astype(np.uint8) for x in (visible, infrared))
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes uint8 [H, W, 1] or RGB [H, W, 3] in the format that the suffix of the path names."""
+    stored = image[..., ::-1] if image.shape[2] == 3 else image
+    _, encoded = cv2.imencode(pathlib.Path(path).suffix, np.ascontiguousarray(stored))
+    write_atomically(path, encoded.tobytes())
+
+
+def write_pairs(
+    visible_folder: str | os.PathLike,
+    infrared_folder: str | os.PathLike,
+    ids: Iterable[str],
+    suffix: str = ".png",
+    height: int = 24,
+    width: int = 32,
+) -> None:
+    """Writes one made-up pair per id into two folders, as PNG or JPEG by `suffix`."""
+    for seed, pair_id in enumerate(ids):
+        visible, infrared = made_up_pair(height, width, seed)
+        write_image(pathlib.Path(visible_folder) / f"{pair_id}{suffix}", visible)
+        write_image(pathlib.Path(infrared_folder) / f"{pair_id}{suffix}", infrared)

@@ -1,10 +1,7 @@
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
 from egmt_jax.io import outlines as regions
-
-WITH_OUTLINES = ["msrs", "roadscene", "tno"]
 
 
 def test_a_box_covers_the_same_part_of_a_copy_of_any_size():
@@ -49,17 +46,3 @@ def test_what_is_not_asked_for_hides_what_lies_behind_it():
     (sky,) = regions.paint(outlines, ["sky"], 50, 100)
     assert not sky[15, 15]
     assert sky[30, 50]
-
-
-@pytest.mark.parametrize("name", WITH_OUTLINES)
-def test_packaged_outlines_lie_in_the_picture_and_belong_to_pairs_with_entities(name):
-    builder = tfds.builder(name)
-    assert builder.outlines
-    for pair_id, outlines in builder.outlines.items():
-        annotation = builder.annotations[pair_id]
-        assert set(outlines) & set(annotation["entities"])
-        assert builder.split_of(pair_id) in ("train", "validation")
-        regions.check(outlines)
-        width = 128 if name == "msrs" else 256  # of the smallest picture
-        masks = regions.paint(outlines, list(outlines), 2 * width, width)
-        assert masks.any(axis=(1, 2)).all(), pair_id

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tfds_builders import testing
+from egmt_jax.testing import write_pairs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -23,9 +23,10 @@ for name in ("m3fd/detection", "roadscene", "tno", "msrs"):
     config = tfds.download.DownloadConfig(manual_dir="manual")
     builder.download_and_prepare(download_config=config)
     example = builder.as_data_source("train")[0]
+    assert example["entities"], name
     assert example["visible"].shape == (24, 32, 3), example["visible"].shape
     assert builder.info.citation and builder.info.description
-    counts = len(builder.annotations), len(builder.outlines)
+    counts = len(builder.annotations), len(builder.regions)
     print("prepared", name, example["id"].decode(), *counts)
 """
 
@@ -54,7 +55,7 @@ def test_builders_run_from_a_wheel_in_an_empty_folder(tmp_path):
         ("msrs", "00056D"),
     ):
         folder = empty / "manual" / name
-        testing.write_pairs(folder / "vi", folder / "ir", [pair_id])
+        write_pairs(folder / "vi", folder / "ir", [pair_id])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(site)],
         cwd=empty, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True,

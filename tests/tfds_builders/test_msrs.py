@@ -1,131 +1,59 @@
-import pathlib
 import shutil
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from prepared_sets import (
+    DUMMY_DATA,
+    assert_same_records,
+    masks_of,
+    prepare,
+    records_by_id,
+    records_by_split,
+)
 
 from egmt_jax.errors import UserError
 from egmt_jax.io import images
-from tfds_builders import testing
+from egmt_jax.io.pairs import PairFiles
+from egmt_jax.testing import made_up_pair, write_pairs
 
-DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data" / "msrs"
+PUBLISHED = DUMMY_DATA / "msrs"
 
 
 @pytest.fixture(scope="module")
 def builder(tmp_path_factory):
-    return testing.prepare("msrs", DUMMY_DATA, tmp_path_factory.mktemp("data"))
+    return prepare("msrs", PUBLISHED, tmp_path_factory.mktemp("data"))
 
 
-def labels(builder, split, pair_id):
-    example = testing.examples_by_id(builder, split)[pair_id]
-    return [entity.decode() for entity in example["label_entities"]]
+@pytest.fixture
+def masks(builder, tmp_path):
+    """Masks of a pair with a label map, as pixels by entity, and whether they are exact."""
+
+    def find(label_map, names, looked=True, pair_id="unknown"):
+        images.write_png(tmp_path / "map.png", label_map)
+        images.write_png(tmp_path / "visible.png", np.zeros_like(label_map))
+        files = PairFiles(pair_id, tmp_path / "visible.png", tmp_path, tmp_path / "map.png")
+        found = builder.label_masks(files, names, looked)
+        return {
+            name: mask.nonzero()[1].tolist() for name, mask in found.by_entity.items()
+        }, found.exact
+
+    return find
+
+
+def row(*indices):
+    """A map of one row whose columns have these classes."""
+    return np.array([indices], np.uint8)
 
 
 def test_each_pair_lands_in_its_split(builder):
-    assert {
-        split: list(testing.examples_by_id(builder, split)) for split in builder.info.splits
-    } == {
+    assert {split: list(records) for split, records in records_by_split(builder).items()} == {
         "train": ["00056D"],
         "validation": ["00001D"],
         "classification_validation": ["00108D"],
         "neighbours": ["00002D"],
         "test": ["00004N"],
     }
-
-
-def test_full_is_the_default(builder):
-    assert builder.builder_config.name == "full"
-    example = testing.examples_by_id(builder, "test")["00004N"]
-    stored = images.read_image(DUMMY_DATA / "test" / "vi" / "00004N.png")
-    np.testing.assert_array_equal(example["visible"], stored)
-
-
-def test_maps_become_entities_from_sixty_pixels_on(builder):
-    # The first map of each part has 140 pixels of bump, 80 of car and 30 of person.
-    assert labels(builder, "validation", "00001D") == ["bump", "car"]
-    assert labels(builder, "neighbours", "00002D") == ["bicycle", "person"]
-
-
-def test_sixty_pixels_count_and_fifty_nine_do_not(builder, tmp_path):
-    label_map = np.zeros((24, 32), np.uint8)
-    label_map.flat[:60], label_map.flat[60:119] = 7, 5
-    images.write_png(tmp_path / "map.png", label_map)
-    assert builder.read_labels(tmp_path / "map.png") == ["traffic cone"]
-
-
-def test_all_classes_have_a_name(builder, tmp_path):
-    label_map = np.repeat(np.arange(9, dtype=np.uint8), 64)[None]
-    images.write_png(tmp_path / "map.png", label_map)
-    assert sorted(builder.read_labels(tmp_path / "map.png")) == sorted(
-        ["car", "person", "bicycle", "curb", "bollard", "guardrail", "traffic cone", "bump"]
-    )
-
-
-@pytest.mark.parametrize("shape", [(24, 32, 3), (24, 32)])
-def test_pictures_of_maps_are_refused(builder, tmp_path, shape):
-    images.write_png(tmp_path / "map.png", np.full(shape, 64, np.uint8))
-    with pytest.raises(UserError, match="take Segmentation_labels"):
-        builder.read_labels(tmp_path / "map.png")
-
-
-def test_maps_of_another_size_than_their_images_are_listed(tmp_path):
-    testing.write_pairs(tmp_path / "vi", tmp_path / "ir", ["00001D", "00002D"])
-    for pair_id, width in (("00001D", 32), ("00002D", 31)):
-        label_map = np.zeros((24, width), np.uint8)
-        images.write_png(tmp_path / "Segmentation_labels" / f"{pair_id}.png", label_map)
-    with pytest.raises(UserError) as error:
-        testing.prepare("msrs", tmp_path, tmp_path / "data")
-    assert "00002D.png: 31x24 pixels, but 00002D.png has 32x24" in str(error.value)
-    assert "00001D" not in str(error.value)
-
-
-def test_plain_folders_give_the_same(builder, tmp_path):
-    for part in ("train", "test"):
-        shutil.copytree(DUMMY_DATA / part, tmp_path / "MSRS", dirs_exist_ok=True)
-    testing.assert_same_examples(builder, testing.prepare("msrs", tmp_path, tmp_path / "data"))
-
-
-def test_pairs_in_the_wrong_part_are_listed(tmp_path):
-    testing.write_pairs(tmp_path / "train/vi", tmp_path / "train/ir", ["00001D", "00004N"])
-    testing.write_pairs(tmp_path / "test/vi", tmp_path / "test/ir", ["00002D"])
-    with pytest.raises(UserError) as error:
-        testing.prepare("msrs", tmp_path, tmp_path / "data")
-    assert "00004N: lies in train/" in str(error.value)
-    assert "00002D: lies in test/" in str(error.value)
-    assert "00001D" not in str(error.value)
-
-
-def test_one_part_is_enough(tmp_path):
-    testing.write_pairs(tmp_path / "train/vi", tmp_path / "train/ir", ["00001D"])
-    builder = testing.prepare("msrs", tmp_path, tmp_path / "data")
-    assert list(builder.info.splits) == ["validation"]
-
-
-def test_small_frames_regain_their_aspect(tmp_path):
-    manual = tmp_path / "manual"
-    visible, infrared = testing.draw_pair(0, 480, 640)
-    for folder, image in (("vi", visible), ("ir", infrared)):
-        squeezed = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
-        images.write_png(manual / "msrs128" / folder / "00056D.png", squeezed)
-    builder = testing.prepare("msrs/small", manual, tmp_path / "data")
-    example = testing.examples_by_id(builder, "train")["00056D"]
-    assert example["visible"].shape == (96, 128, 3)
-    assert example["infrared"].shape == (96, 128, 1)
-    direct = cv2.resize(visible, (128, 96), interpolation=cv2.INTER_AREA)
-    difference = np.abs(example["visible"].astype(int) - direct.astype(int))
-    assert difference.mean() < 2.0
-
-
-def test_full_frames_serve_for_small(tmp_path):
-    builder = testing.prepare("msrs/small", DUMMY_DATA, tmp_path)
-    example = testing.examples_by_id(builder, "validation")["00001D"]
-    assert example["visible"].shape == (96, 128, 3)
-    assert labels(builder, "validation", "00001D") == ["bump", "car"]
-
-
-def test_expected_counts():
     counts = {
         "train": 855,
         "validation": 12,
@@ -133,4 +61,114 @@ def test_expected_counts():
         "neighbours": 96,
         "test": 361,
     }
-    assert tfds.builder("msrs").expected_counts() == (1444, counts)
+    assert builder.expected_counts() == (1444, counts)
+    assert builder.builder_config is None
+
+
+def test_records_have_masks_of_maps_and_of_outlines(builder):
+    records = records_by_id(builder)
+    masks = masks_of(records["00001D"])
+    label_map = images.read_image(PUBLISHED / "train/Segmentation_labels/00001D.png")[..., 0]
+    np.testing.assert_array_equal(masks["car"], label_map == 1)
+    np.testing.assert_array_equal(masks["person"], label_map == 2)
+    assert "bump" not in masks  # in the map, but nobody saw one
+    assert {"road", "building"} <= set(masks)  # outlined
+    assert np.sum(list(masks.values()), axis=0).max() == 1
+    assert records["00001D"]["mask_kind"] == "coarse"
+    assert records["00108D"]["mask_kind"] == "exact"
+    assert records["00108D"]["mask_entities"] == ["person", "curb"]
+    assert set(records["00004N"]["mask_entities"]) == {"car", "person", "bump"}
+    assert not records["00004N"]["has_present"]
+
+
+def test_classes_stand_for_what_is_present(masks):
+    assert masks(row(1, 1, 0), ["truck"]) == ({"truck": [0, 1]}, True)
+    assert masks(row(1, 0, 3), ["motorcycle"]) == ({"motorcycle": [2]}, True)
+    assert masks(row(4, 6, 7, 8), ["curb", "guardrail", "bump", "traffic cone"]) == (
+        {"curb": [0], "guardrail": [1], "traffic cone": [2], "bump": [3]},
+        True,
+    )
+    assert masks(row(5, 0, 6), ["guardrail"]) == ({"guardrail": [0, 2]}, True)
+    # Nobody saw it there.
+    assert masks(row(1, 2, 3), ["tree"]) == ({}, True)
+    # Nobody looked: the usual entity.
+    assert masks(row(1, 2, 3), ["tree"], looked=False)[0] == {
+        "car": [0],
+        "person": [1],
+        "bicycle": [2],
+    }
+
+
+def test_riders_are_told_from_pedestrians_by_their_bicycle(masks):
+    label_map = row(2, 2, 3, 0, 0, 0, 0, 0, 2)
+    assert masks(label_map, ["person", "cyclist", "bicycle"]) == (
+        {"person": [8], "cyclist": [0, 1], "bicycle": [2]},
+        True,
+    )
+    assert masks(label_map, ["cyclist"])[0] == {"cyclist": [0, 1, 2, 8]}
+
+
+def test_mixed_vehicles_are_coarse_and_divided_by_outlines(builder, masks, monkeypatch):
+    label_map = row(1, 1, 0, 0, 0, 0, 0, 1, 1, 0)
+    names = ["van", "car"]
+    assert masks(label_map, names) == ({"car": [0, 1, 7, 8]}, False)
+    regions = {"car": [[0, 0, 200, 100]], "van": [[700, 0, 1000, 100]]}
+    monkeypatch.setitem(builder.regions, "outlined", regions)
+    assert masks(label_map, names, pair_id="outlined") == ({"car": [0, 1], "van": [7, 8]}, False)
+
+
+def test_wrong_classes_of_known_frames_are_left_out(builder, masks):
+    assert builder.errata["00224D"] == {7}
+    assert masks(row(7, 1), ["traffic cone", "car"], pair_id="00224D")[0] == {"car": [1]}
+    ids = set(builder.annotations)
+    assert len(builder.errata) > 100
+    assert builder.errata.keys() <= ids
+    assert all(builder.split_of(pair_id) != "test" for pair_id in builder.errata)
+
+
+def test_broken_maps_are_listed_at_once(tmp_path):
+    maps = {
+        "00001D": np.zeros((24, 32), np.uint8),
+        "00002D": np.zeros((24, 31), np.uint8),
+        "00056D": np.full((24, 32), 64, np.uint8),
+        "00108D": made_up_pair(24, 32)[0],
+    }
+    write_pairs(tmp_path / "vi", tmp_path / "ir", [*maps, "00003N"])
+    for pair_id, label_map in maps.items():
+        images.write_png(tmp_path / "Segmentation_labels" / f"{pair_id}.png", label_map)
+    with pytest.raises(UserError) as error:
+        prepare("msrs", tmp_path, tmp_path / "data")
+    message = str(error.value)
+    assert "00002D.png: 31x24 pixels, but 00002D.png has 32x24" in message
+    assert "00056D.png: not a map of indices 0 to 8; take Segmentation_labels" in message
+    assert "00108D.png: not a map" in message
+    assert "Segmentation_labels lacks 00003N" in message
+    assert "00001D" not in message
+
+
+def test_plain_folders_give_the_same(builder, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(PUBLISHED / part, tmp_path / "MSRS", dirs_exist_ok=True)
+    assert_same_records(builder, prepare("msrs", tmp_path, tmp_path / "data"))
+
+
+def test_parts_of_the_official_layout(tmp_path):
+    write_pairs(tmp_path / "train/vi", tmp_path / "train/ir", ["00001D"])
+    assert list(prepare("msrs", tmp_path, tmp_path / "data").info.splits) == ["validation"]
+    (tmp_path / "test" / "vi").mkdir(parents=True)
+    with pytest.raises(UserError) as error:
+        prepare("msrs", tmp_path, tmp_path / "other")
+    assert "test/vi: no images in it" in str(error.value)
+    assert "test/ir: no such folder" in str(error.value)
+    write_pairs(tmp_path / "train/vi", tmp_path / "train/ir", ["00004N"])
+    write_pairs(tmp_path / "test/vi", tmp_path / "test/ir", ["00001D", "00002D"])
+    with pytest.raises(UserError) as error:
+        prepare("msrs", tmp_path, tmp_path / "other")
+    assert "00004N: lies in train/" in str(error.value)
+    assert "00002D: lies in test/" in str(error.value)
+    assert "00001D: in " in str(error.value)
+
+
+def test_small_frames_are_gone():
+    with pytest.raises((ValueError, tfds.core.DatasetNotFoundError)):
+        tfds.builder("msrs/small")

@@ -1,16 +1,18 @@
-"""M3FD: 4200 registered pairs with boxes, and 300 of them chosen for fusion."""
+"""M3FD: 4200 registered pairs with boxes, 300 of them also published for fusion."""
 
 import collections
-import pathlib
+import functools
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 from xml.etree import ElementTree
 
 import tensorflow_datasets as tfds
-from absl import logging
 
 from egmt_jax.errors import UserError
-from tfds_builders import pairs
+from egmt_jax.io import images, outlines
+from egmt_jax.io.pairs import PairFiles
+from tfds_builders import pairs_builder
 
 ENTITY_OF_CLASS = {
     "people": "person",
@@ -21,9 +23,12 @@ ENTITY_OF_CLASS = {
     "truck": "truck",
 }
 PAIRS = {"fusion": 300, "detection": 4200}
+BOXES_OF_ANOTHER_FRAME = {"00471"}
+BEYOND = 2.0
+"""Pixels by which boxes may extend beyond the image."""
 
 
-class Builder(pairs.PairsBuilder):
+class Builder(pairs_builder.PairsBuilder):
     """Builder of M3FD; see the README beside it for layouts and splits."""
 
     HOMEPAGE = "https://github.com/JinyuanLiu-CV/TarDAL"
@@ -34,8 +39,8 @@ class Builder(pairs.PairsBuilder):
     with equal file names there. All may lie inside a folder `m3fd/`.
     """
     BUILDER_CONFIGS: ClassVar = [
-        tfds.core.BuilderConfig(name="fusion", description="The 300 pairs chosen for fusion."),
-        tfds.core.BuilderConfig(name="detection", description="All 4200 pairs, with boxes."),
+        tfds.core.BuilderConfig(name="fusion", description="The 300 pairs published for fusion."),
+        tfds.core.BuilderConfig(name="detection", description="All 4200 pairs."),
     ]
 
     def folder_names(self):
@@ -44,40 +49,83 @@ class Builder(pairs.PairsBuilder):
         return [archive, f"m3fd/{archive}", f"M3FD/{archive}", "m3fd", "M3FD"]
 
     def layouts(self):
-        """Names of the published folders, or plain ones."""
-        labels = "Annotation" if self.builder_config.name == "detection" else None
-        return [(pairs.Folders("Vis", "Ir", labels),), (pairs.Folders("vi", "ir", labels),)]
+        """The published folders, or plain ones; fusion pairs have their boxes in the other set."""
+        labels = ("Annotation", "../M3FD_Detection/Annotation")
+        return [
+            (pairs_builder.Folders("Vis", "Ir", labels),),
+            (pairs_builder.Folders("vi", "ir", labels),),
+        ]
+
+    @functools.cached_property
+    def packaged_splits(self) -> dict[str, str]:
+        """Split by id, from the scenes; the same in both configs."""
+        return {
+            f"{number:05d}": scene["split"]
+            for scene in self.packaged_lines("scenes")
+            for first, last in scene["ids"]
+            for number in range(first, last + 1)
+        }
 
     def split_of(self, pair_id: str) -> str:
-        """By frame number in blocks of a hundred, the same in both configs.
-
-        Frames of one scene have near numbers, so held-out blocks are kept apart from training by
-        frames that go to `neighbours`.
-        """
+        """The split of the scene that the frame number belongs to; `train` without a scene."""
         number = re.search(r"(\d+)\D*$", pair_id)
-        position = int(number[1]) % 100 if number else 0
-        if position < 70:
-            return "train"
-        if position < 75 or position >= 95:
-            return "neighbours"
-        return "validation" if position < 85 else "test"
+        return self.packaged_splits.get(f"{int(number[1]):05d}" if number else "", "train")
 
     def expected_counts(self):
-        """The published totals; counts per split depend on the numbers of the frames."""
-        return PAIRS[self.builder_config.name], {}
+        """The published totals; which ids the fusion config has is not known."""
+        total = PAIRS[self.builder_config.name]
+        if self.builder_config.name == "fusion":
+            return total, {}
+        return total, dict(collections.Counter(self.split_of(str(i)) for i in range(total)))
 
-    def read_labels(self, path: pathlib.Path) -> list[str]:
-        """Entities that have a box in a Pascal VOC file, most boxes first."""
+    @functools.cached_property
+    def boxes(self) -> dict[str, dict[str, int]]:
+        """Number of published boxes by id and entity, most frequent entity first."""
+        return {line["id"]: line["boxes"] for line in self.packaged_lines("box_entities")}
+
+    def entities_of(self, pair_id: str) -> list[str]:
+        """Annotated or extracted entities; for most pairs those that have boxes."""
+        return super().entities_of(pair_id) or list(self.boxes.get(pair_id, ()))
+
+    def read_labels(self, files: PairFiles) -> outlines.Outlines:
+        """Boxes of a Pascal VOC file as outlines by entity."""
+        if files.id in BOXES_OF_ANOTHER_FRAME:
+            return {}
+        height, width = images.read_image(files.visible).shape[:2]
         try:
-            objects = ElementTree.parse(path).getroot().iter("object")
+            objects = list(ElementTree.parse(files.labels).getroot().iter("object"))
         except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
             # The last two: an encoding that Python does not know, or cannot read XML in.
-            raise UserError(f"{path}: not a readable XML file ({error})") from error
-        boxes: collections.Counter[str] = collections.Counter()
+            raise UserError(f"{files.labels}: not a readable XML file ({error})") from error
+        found: dict[str, list[list[float]]] = {}
+        problems = []
         for box in objects:
             name = (box.findtext("name") or "").strip()
-            if name.lower() in ENTITY_OF_CLASS:
-                boxes[ENTITY_OF_CLASS[name.lower()]] += 1
+            corners = [box.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+            try:
+                left, top, right, bottom = map(float, corners)
+            except (TypeError, ValueError):
+                left = top = right = bottom = -1.0
+            if name.lower() not in ENTITY_OF_CLASS:
+                problems.append(f"unknown class {name!r}")
+            elif not (
+                -BEYOND <= left < right <= width + BEYOND
+                and -BEYOND <= top < bottom <= height + BEYOND
+            ):
+                problems.append(f"{name}: box {corners} is not within {width}x{height} pixels")
             else:
-                logging.warning("%s: a box of unknown class %r is left out", path, name)
-        return [entity for entity, _ in boxes.most_common()]
+                corner = [max(x, 0.0) * outlines.UNITS / width for x in (left, top, right, bottom)]
+                found.setdefault(ENTITY_OF_CLASS[name.lower()], []).append(corner)
+        if problems:
+            raise UserError(f"{files.labels}: {'; '.join(problems)}")
+        return found
+
+    def label_masks(
+        self, files: PairFiles, names: Sequence[str], looked: bool
+    ) -> pairs_builder.Masks:
+        """Box-shaped masks; the smaller of two boxes is in front."""
+        boxes = self.read_labels(files)
+        wanted = [name for name in boxes if name in names or not looked]
+        height, width = images.read_image(files.visible).shape[:2]
+        masks = outlines.paint(boxes, wanted, height, width) > 0
+        return pairs_builder.Masks(dict(zip(wanted, masks, strict=True)), exact=False)

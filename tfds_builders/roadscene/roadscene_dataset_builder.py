@@ -1,9 +1,9 @@
 """RoadScene: 221 registered road scenes, thermal and colour."""
 
-from tfds_builders import pairs
+from tfds_builders import pairs_builder
 
 
-class Builder(pairs.PairsBuilder):
+class Builder(pairs_builder.PairsBuilder):
     """Builder of RoadScene; see the README beside it for layouts and splits."""
 
     HOMEPAGE = "https://github.com/hanna-xu/RoadScene"
@@ -19,6 +19,6 @@ class Builder(pairs.PairsBuilder):
     def layouts(self):
         """The published folders, or plain ones."""
         return [
-            (pairs.Folders("crop_LR_visible", "cropinfrared"),),
-            (pairs.Folders("vi", "ir"),),
+            (pairs_builder.Folders("crop_LR_visible", "cropinfrared"),),
+            (pairs_builder.Folders("vi", "ir"),),
         ]

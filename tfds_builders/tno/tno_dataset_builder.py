@@ -1,9 +1,9 @@
 """TNO: registered pairs of mostly military scenes, thermal and grey visible."""
 
-from tfds_builders import pairs
+from tfds_builders import pairs_builder
 
 
-class Builder(pairs.PairsBuilder):
+class Builder(pairs_builder.PairsBuilder):
     """Builder of TNO pairs; see the README beside it for layout and splits."""
 
     HOMEPAGE = "https://doi.org/10.6084/m9.figshare.1008029"
