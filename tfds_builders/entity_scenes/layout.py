@@ -48,24 +48,23 @@ class Layout:
     def __init__(self, canvas: Canvas, rng, weather: Weather, required: Collection[str]):
         self.canvas, self.rng, self.weather = canvas, rng, weather
         self.camera, self.required = canvas.camera, frozenset(required)
-        places = places_for(required)
-        self.place = int(places[rng.integers(len(places))])
+        place = int(rng.choice(places_for(required)))
         density = rng.uniform(0.7, 1.3)
         drawn = rng.random(len(TABLE))
         self.wanted = set(required) | {
             thing.name
             for thing, chance in zip(TABLE, drawn, strict=True)
-            if chance < thing.chance[self.place] * (1.0 if thing.zone == "ground" else density)
+            if chance < thing.chance[place] * (1.0 if thing.zone == "ground" else density)
         }
         self.wanted |= {NEEDS[name] for name in required if name in NEEDS}
-        self.park = PLACES[self.place] == "park"
+        self.park = PLACES[place] == "park"
+        self.built_up = PLACES[place] == "street" and "building" in self.wanted
         half = rng.uniform(1.1, 2.2) if self.park else rng.uniform(3.2, 5.5)
         centre = rng.uniform(-0.5, 0.5) * half
         self.left, self.right = centre - half, centre + half
         self.walkway = rng.uniform(1.8, 3.8)
-        self.near = 0.9 * self.camera.focal * self.camera.eye / (
-            self.camera.height - self.camera.horizon
-        )  # fmt: skip
+        below = self.camera.height - self.camera.horizon
+        self.near = 0.9 * self.camera.focal * self.camera.eye / below  # metres, just out of view
         self.run_side = int(rng.choice([-1, 1]))  # of walls, fences and guardrails
         self.counts: collections.Counter[str] = collections.Counter()
         self.columns: list[tuple[float, float]] = []
@@ -170,7 +169,7 @@ class Layout:
     def _built(self) -> None:
         rng, fenced = self.rng, {"wall", "fence"} & self.wanted
         sides = [side for side in (-1, 1) if not (fenced and side == self.run_side)]
-        if PLACES[self.place] != "street":
+        if not self.built_up:
             z = rng.uniform(30, 60)
             x = rng.uniform(*self.camera.span(z)) * 0.8
             self._add(0, z, self._building, x, z, rng.uniform(14, 40), rng.uniform(6, 14), 12.0)
@@ -249,7 +248,7 @@ class Layout:
         if zone == "walk":
             crossing = [(left, right)] if self.park or self.rng.random() < 0.35 else []
             return [(left - walkway, left), (right, right + walkway), *crossing]
-        if PLACES[self.place] == "street" and "building" in self.wanted:
+        if self.built_up:
             return [(left - walkway + 0.3, left - 0.8), (right + 0.8, right + walkway - 0.3)]
         return [(left - walkway - 14, left - walkway), (right + walkway, right + walkway + 14)]
 
@@ -282,9 +281,7 @@ class Layout:
             if spot is None or thing.name not in self.required or self.counts[thing.name]:
                 return
         self.columns.append((column - half, column + half))
-        layer = (
-            1 if thing.zone == "back" and self._zone("back")[0][0] < self.left - self.walkway else 3
-        )
+        layer = 1 if thing.zone == "back" and not self.built_up else 3
         paint = self._vehicle if thing.zone == "lane" else self._sprite
         self._add(layer, spot[1], paint, thing, spot, zoom)
 
