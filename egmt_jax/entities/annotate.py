@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from egmt_jax.entities.annotations import FIELDS, read_captions, to_lines
 from egmt_jax.entities.answers import merge_entities, parse_answer
@@ -52,8 +53,6 @@ def annotate_folders(
       UserError: the folders do not match, or `out` is damaged, was made with other models, has
         ids that the folders lack, or cannot be written.
     """
-    from tqdm import tqdm
-
     if batch_size < 1:
         raise UserError(f"batch size {batch_size}: must be 1 or more")
     pairs, problems = find_pairs(pathlib.Path(visible), pathlib.Path(infrared))

@@ -40,7 +40,7 @@ def build_vocabulary(annotations: Mapping[str, Sequence[dict]], version: str) ->
         `present`.
       version: of the result.
     """
-    synonyms = load_lexicon().synonyms
+    known = load_lexicon().synonyms
     counts: collections.Counter[str] = collections.Counter()
     positions = collections.defaultdict(list)
     for name, records in annotations.items():
@@ -54,11 +54,10 @@ def build_vocabulary(annotations: Mapping[str, Sequence[dict]], version: str) ->
         for name, values in positions.items()
         if len(values) >= 3
     }
-    names = [name for name in counts if counts[name] >= LEAST_PAIRS and name in synonyms]
+    names = [name for name in counts if counts[name] >= LEAST_PAIRS and name in known]
     names.sort(key=lambda name: (-counts[name], name))
     return Vocabulary(
         names=tuple(names),
-        synonyms={name: synonyms[name] for name in names},
         counts=tuple(counts[name] for name in names),
         ranks=tuple(ranks.get(name, UNKNOWN_RANK) for name in names),
         version=version,
@@ -71,8 +70,8 @@ def vocabulary_json(vocabulary: Vocabulary, pairs: Mapping[str, int]) -> str:
     head = ",\n".join(f'  "{key}": {json.dumps(value)}' for key, value in content.items())
     columns = zip(vocabulary.names, vocabulary.counts, vocabulary.ranks, strict=True)
     entities = ",\n".join(
-        "    " + json.dumps(dict(name=n, count=c, rank=r, synonyms=vocabulary.synonyms[n]))
-        for n, c, r in columns
+        "    " + json.dumps({"name": name, "count": count, "rank": rank})
+        for name, count, rank in columns
     )
     return f'{{\n{head},\n  "entities": [\n{entities}\n  ]\n}}\n'
 

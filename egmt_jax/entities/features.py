@@ -1,7 +1,6 @@
 """Text features: the table of the vocabulary, and features of other names."""
 
 import dataclasses
-import functools
 import hashlib
 import importlib.resources
 import io
@@ -9,7 +8,7 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -38,11 +37,7 @@ class TextFeatures:
 
 
 def build_table(
-    vocabulary: Vocabulary,
-    encoder: str,
-    path: str | os.PathLike,
-    *,
-    model: str | None = None,
+    vocabulary: Vocabulary, encoder: str, path: str | os.PathLike, *, model: str | None = None
 ) -> None:
     """Embeds every name of a vocabulary and writes the table as float16, atomically.
 
@@ -125,8 +120,8 @@ def embed(names: Sequence[str], encoder: str = PACKAGED) -> np.ndarray:
     """Features of entity names, in the vocabulary or not.
 
     Args:
-      names: entity names. Names that the vocabulary knows, under any synonym, get their row of the
-        table; others are embedded by the table's own model, if the extra [annotate] is installed.
+      names: those that the vocabulary knows, under any synonym, get their row of the table; others
+        are embedded by the table's own model, if the extra [annotate] is installed.
       encoder: a table, as for `load_text_features`.
 
     Returns:
@@ -139,17 +134,13 @@ def embed(names: Sequence[str], encoder: str = PACKAGED) -> np.ndarray:
     if any(not name.strip() for name in names):
         raise UserError("entity names must not be empty")
     vocabulary, table = load_vocabulary(), load_text_features(encoder)
-    features = np.zeros((len(names), table.features.shape[1]), np.float32)
-    unknown = []
-    for index, name in enumerate(names):
-        if name in vocabulary:
-            features[index] = table.features[vocabulary.id_of(name)]
-        else:
-            unknown.append(index)
+    unknown = [index for index, name in enumerate(names) if name not in vocabulary]
+    ids = [vocabulary.id_of(name) if name in vocabulary else 0 for name in names]
+    features = table.features[np.array(ids, np.int32)]
     if unknown:
         texts = [table.prompt.format(name=" ".join(names[index].split())) for index in unknown]
         try:
-            features[unknown] = _encoder(table.encoder, table.model)(texts)
+            features[unknown] = load_encoder(table.encoder, table.model)(texts)
         except UserError as error:
             listed = "; ".join(
                 f"entity {names[index]!r} is not in the vocabulary (nearest known: "
@@ -158,11 +149,6 @@ def embed(names: Sequence[str], encoder: str = PACKAGED) -> np.ndarray:
             )
             raise UserError(f"{listed}; to embed it: {error}") from error
     return features
-
-
-@functools.lru_cache(maxsize=1)
-def _encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]:
-    return load_encoder(kind, model)
 
 
 def _digest(content: dict[str, np.ndarray]) -> str:

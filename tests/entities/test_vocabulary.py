@@ -10,7 +10,7 @@ import pytest
 
 from egmt_jax.entities import load_vocabulary, read_captions
 from egmt_jax.entities.build import build_vocabulary, is_held_out, vocabulary_json
-from egmt_jax.entities.lexicon import plural, tokenise
+from egmt_jax.entities.lexicon import load_lexicon, plural, tokenise
 from egmt_jax.errors import UserError
 
 
@@ -27,7 +27,7 @@ def test_names_are_unique_and_most_frequent_first():
 def test_every_synonym_and_plural_leads_to_the_index_of_its_name():
     vocabulary = load_vocabulary()
     for index, name in enumerate(vocabulary.names):
-        for word in (name, *vocabulary.synonyms[name]):
+        for word in (name, *load_lexicon().synonyms[name]):
             assert vocabulary.id_of(word) == index
             assert vocabulary.id_of(plural(word)) == index
             assert vocabulary.canonical(f"  {word.upper()} ") == name
