@@ -1,16 +1,15 @@
-"""Speed of the training step of a config on this machine; prints JSON.
+"""Measures the speed of the training step of a config; prints JSON.
 
     python benchmarks/train.py --config=configs/demo.py [--batch_sizes=8,16] [--crop=128]
         [--dtypes=float32,bfloat16] [--steps=20] [--operations]
 
-Per batch size and dtype: images per second of the whole loop (batches prepared as in training) and
-of the step alone, the share of the loop's time spent waiting for a batch, compile time, memory,
+Per batch size and dtype: images per second of the whole loop, of the step alone and of the input
+pipeline alone, the share of the loop spent waiting for a batch, compile time, memory,
 floating-point operations per image (as XLA counts them before optimisation) of the step and of the
-network alone (forward and backward, without losses and optimizer), and the share of the machine's
-matrix peak that both reach. Three programs are timed: the network alone, network and losses, and
-the whole step; what losses and optimizer cost are the differences. The peak is that of a product of
-square matrices of the same dtype. All are timed in turn, so that they meet the same load; times are
-medians.
+network alone (forward and backward pass), and the share of the matrix peak that both reach. The
+peak is that of a product of square matrices of the same dtype. The cost of losses and optimizer are
+differences between three programs: the network, network and losses, the whole step. All programs
+take turns, so that they run under the same load; times are medians.
 """
 
 import glob
@@ -26,28 +25,30 @@ import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import app, flags
 from flax import nnx
 from ml_collections import config_flags
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))  # for `configs`
+
+import tfds_builders  # noqa: F401  (registers the data sets with TFDS)
 from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
 from egmt_jax.errors import UserError
-from egmt_jax.training.loop import make_objective, make_ready, positive_weights
+from egmt_jax.models import Guidance
+from egmt_jax.training.loop import positive_weights, setup
 from egmt_jax.training.sharding import data_share, global_batch, make_mesh
-from egmt_jax.training.step import loss_terms
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))  # for `configs`
+from egmt_jax.training.step import Objective, loss_terms
+from egmt_jax.training.validate_config import validate_config
 
 _CONFIG = config_flags.DEFINE_config_file("config", "configs/demo.py", lock_config=True)
-_BATCH_SIZES = flags.DEFINE_list("batch_sizes", [], "Batch sizes; the config's by default.")
-_DTYPES = flags.DEFINE_list("dtypes", [], "float32 and/or bfloat16; the config's by default.")
-_CROP = flags.DEFINE_integer("crop", None, "Side of the crops; the config's by default.")
-_STEPS = flags.DEFINE_integer("steps", 20, "Steps that are timed.")
+_BATCH_SIZES = flags.DEFINE_list("batch_sizes", [], "Batch sizes; default: the config's.")
+_DTYPES = flags.DEFINE_list("dtypes", [], "float32 and/or bfloat16; default: the config's.")
+_CROP = flags.DEFINE_integer("crop", None, "Side of the crops; default: the config's.")
+_STEPS = flags.DEFINE_integer("steps", 20, "Timed steps.")
 _MATRIX = flags.DEFINE_integer("matrix", None, "Side of the matrices; 2048 on CPU, else 8192.")
-_OPERATIONS = flags.DEFINE_bool("operations", False, "Trace a few steps: the costliest operations.")
-COSTLIEST = 5
+_OPERATIONS = flags.DEFINE_bool("operations", False, "Trace steps: the most expensive operations.")
+SHOWN_OPERATIONS = 5
 
 
 def seconds(function, *arguments):
@@ -71,42 +72,37 @@ def network_alone(ready, batch):
     def outputs(params, constants, batch):
         model = nnx.merge(ready.graphdef, params, constants)
         visual = model.visual(batch["visible"], batch["infrared"])
-        context = model.guide(visual, model.whole_vocabulary(batch["labels"]))
+        context = model.guide(visual, Guidance(weight=batch["labels"]))
         fused = model.render(batch["visible"], batch["infrared"], context)
         return jnp.mean(fused) + jnp.mean(visual.entity_logits) + jnp.mean(visual.similarity)
 
     return jax.jit(jax.grad(outputs)).lower(ready.state.params, ready.constants, batch)
 
 
-def network_and_losses(ready, aim, weights, batch):
+def network_and_losses(ready, objective, weights, batch):
     """The gradient of the loss, without the optimizer."""
 
     def loss(params, constants, batch, weights):
         key = jax.random.key(0)
-        return loss_terms(ready.graphdef, params, constants, batch, weights, key, aim)[0]
+        return loss_terms(ready.graphdef, params, constants, batch, weights, key, objective)[0]
 
     return jax.jit(jax.grad(loss)).lower(ready.state.params, ready.constants, batch, weights)
 
 
 def memory(compiled):
-    """MiB: the step's by XLA's plan, the device's own peak where it counts, this process's peak."""
+    """MiB: XLA's plan for the step, the peaks of the device (if it counts) and of the process."""
     plan = compiled.memory_analysis()
-    used = (
-        plan.temp_size_in_bytes
-        + plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        - plan.alias_size_in_bytes
-    )
+    used = plan.temp_size_in_bytes + plan.argument_size_in_bytes + plan.output_size_in_bytes
     peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
     return {
-        "planned_mib": used / 2**20,
+        "planned_mib": (used - plan.alias_size_in_bytes) / 2**20,
         "device_peak_mib": peak and peak / 2**20,
         "process_peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
     }
 
 
-def costliest(step, state, batch):
-    """Share of device time of the costliest operations over a few steps, by name."""
+def most_expensive(step, state, batch):
+    """Shares of device time of the most expensive operations of three steps, by name."""
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             for _ in range(3):
@@ -120,22 +116,17 @@ def costliest(step, state, batch):
         name = event.get("args", {}).get("hlo_op")
         if name and event.get("ph") == "X":
             spent[name] = spent.get(name, 0.0) + event["dur"]
-    total = sum(spent.values())
-    most = sorted(spent, key=lambda name: -spent[name])[:COSTLIEST]
-    return {name: spent[name] / total for name in most}, state
+    most = sorted(spent, key=lambda name: -spent[name])[:SHOWN_OPERATIONS]
+    return {name: spent[name] / sum(spent.values()) for name in most}
 
 
 def measure(config, parts, labels, shares):
     mesh = make_mesh(config.mesh.data, config.mesh.model)
-    size, devices = config.data.batch_size, jax.device_count()
-    table = load_text_features(config.text_features).features
+    size, steps = config.data.batch_size, range(_STEPS.value)
     weights = positive_weights(labels, shares)
-    ready = make_ready(config, mesh, table, weights)
-    batches = iter(
-        pipeline.training_batches(
-            parts, size, config.seed, config.data.workers, share=data_share(mesh)
-        )
-    )
+    ready = setup(config, mesh, load_text_features(config.text_features).features, weights)
+    seed, workers = config.seed, config.data.workers
+    batches = iter(pipeline.training_batches(parts, size, seed, workers, share=data_share(mesh)))
     batch = global_batch(next(batches), mesh)
     start = time.perf_counter()
     lowered = ready.step.func.lower(*ready.step.args, ready.state, batch)
@@ -144,78 +135,79 @@ def measure(config, parts, labels, shares):
     done = time.perf_counter()
     network_lowered = network_alone(ready, batch)
     network = network_lowered.compile()
-    gradient = network_and_losses(ready, make_objective(config), weights, batch).compile()
+    objective = Objective(weights=config.loss.to_dict(), **config.guidance)
+    gradient = network_and_losses(ready, objective, weights, batch).compile()
+    product, product_flops = matrix_product(config.model.dtype)
+    params, state = jax.tree.map(jnp.copy, ready.state.params), ready.state
 
     def step(state, batch):
         return compiled(*ready.step.args, state, batch)
 
-    product, product_flops = matrix_product(config.model.dtype)
-    params = jax.tree.map(jnp.copy, ready.state.params)
-    state, _ = step(ready.state, batch)
-    jax.block_until_ready(network(params, ready.constants, batch))
-    jax.block_until_ready(gradient(params, ready.constants, batch, weights))
-    step_times, gradient_times, network_times, product_times = [], [], [], []
-    for _ in range(_STEPS.value):  # in turn, so that all meet the same load
+    programs = {
+        "gradient": lambda: gradient(params, ready.constants, batch, weights),
+        "network": lambda: network(params, ready.constants, batch),
+        "product": product,
+    }
+    times = {name: [] for name in ("step", *programs)}
+    for count in range(_STEPS.value + 1):
         begin = time.perf_counter()
         state, scalars = step(state, batch)
         jax.block_until_ready(scalars)
-        step_times.append(time.perf_counter() - begin)
-        gradient_times.append(seconds(gradient, params, ready.constants, batch, weights))
-        network_times.append(seconds(network, params, ready.constants, batch))
-        product_times.append(seconds(product))
-
-    waited, loop_times = 0.0, []
-    previous = None
-    for _ in range(_STEPS.value):
+        spent = {"step": time.perf_counter() - begin}
+        spent |= {name: seconds(program) for name, program in programs.items()}
+        for name in times if count else ():  # the first round warms up
+            times[name].append(spent[name])
+    waits, loop, previous = [], [], scalars
+    for _ in steps:
         begin = time.perf_counter()
         fresh = next(batches)
-        waited += time.perf_counter() - begin
+        waits.append(time.perf_counter() - begin)
         state, scalars = step(state, global_batch(fresh, mesh))
-        if previous is not None:
-            jax.block_until_ready(previous)
+        jax.block_until_ready(previous)
         previous = scalars
-        loop_times.append(time.perf_counter() - begin)
+        loop.append(time.perf_counter() - begin)
+    jax.block_until_ready(scalars)
+    for _ in range(8):  # prepared while the steps ran
+        next(batches)
+    data = [seconds(lambda: next(batches)) for _ in steps]
     batches.close()
 
-    step_time, gradient_time, network_time = map(
-        statistics.median, (step_times, gradient_times, network_times)
-    )
-    peak = product_flops / statistics.median(product_times) * devices
+    spent = {name: statistics.median(values) for name, values in times.items()}
+    peak = product_flops / spent["product"] * jax.device_count()
     flops, network_flops = (x.cost_analysis()["flops"] for x in (lowered, network_lowered))
     result = {
         "batch_size": size,
         "crop": config.data.crop,
         "dtype": config.model.dtype,
-        "images_per_s": size / statistics.median(loop_times),
-        "images_per_s_step_alone": size / step_time,
-        "waiting_for_data": waited / sum(loop_times),
+        "images_per_s": size / statistics.median(loop),
+        "images_per_s_step_alone": size / spent["step"],
+        "images_per_s_data_alone": size * len(data) / sum(data),
+        "waiting_for_data": sum(waits) / sum(loop),
         "compile_s": {"trace": traced - start, "compile": done - traced},
         "memory": memory(compiled),
         "gflop_per_image": {"step": flops / size / 1e9, "network": network_flops / size / 1e9},
         "ms": {
-            "step": 1e3 * step_time,
-            "network": 1e3 * network_time,
-            "losses": 1e3 * (gradient_time - network_time),
-            "optimizer": 1e3 * (step_time - gradient_time),
+            "step": 1e3 * spent["step"],
+            "network": 1e3 * spent["network"],
+            "losses": 1e3 * (spent["gradient"] - spent["network"]),
+            "optimizer": 1e3 * (spent["step"] - spent["gradient"]),
         },
         "matrix_peak_gflop_per_s": peak / 1e9,
         "share_of_peak": {
-            "step": flops / step_time / peak,
-            "network": network_flops / network_time / peak,
+            "step": flops / spent["step"] / peak,
+            "network": network_flops / spent["network"] / peak,
         },
     }
     if _OPERATIONS.value:
-        result["costliest_operations"], state = costliest(step, state, batch)
+        result["most_expensive_operations"] = most_expensive(step, state, batch)
     return result
 
 
 def main(arguments):
     del arguments
     config = _CONFIG.value
-    if config.guidance.given == "sentence":
-        sys.exit("train.py: guidance by sentence is not measured; take another variant")
-    if _CROP.value:
-        config.data.crop = _CROP.value
+    config.data.crop = _CROP.value or config.data.crop
+    validate_config(config)
     vocabulary = load_vocabulary()
     mixture = mixtures.open_mixture(config.data)
     labels, shares = mixtures.read_labels(mixture, config.data.train_split, vocabulary)
@@ -232,7 +224,6 @@ def main(arguments):
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "jax": jax.__version__,
-        "numpy": np.__version__,
         "rows": rows,
     }
     print(json.dumps(report, indent=2))
