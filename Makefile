@@ -41,13 +41,14 @@ test-extras: $(EXTRAS)/.installed  ## tests that need TensorFlow, PyTorch, gradi
 	$(EXTRAS)/bin/python -m pytest tests/inference/test_fuser.py -k open_vocabulary
 	$(EXTRAS)/bin/python -m pytest tests/test_page_in_browser.py tests/notebooks
 
-lint: setup  ## check format and lint
+lint: setup  ## check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 format: setup  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) $(EXTRAS) .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) $(EXTRAS) .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info build dist
