@@ -258,7 +258,8 @@ class Layout:
         zoom = rng.uniform(0.88, 1.14)
         spot = None
         for _ in range(_TRIES):
-            share = np.exp(rng.uniform(*np.log(thing.apparent)))
+            small, large = thing.apparent
+            share = small * (large / small) ** rng.random()
             z = max(thing.height * zoom * camera.focal / (share * camera.height), 1.15 * self.near)
             if thing.zone == "lane":
                 z += 0.5 * VEHICLES[thing.name][-1].profile[-1][0]

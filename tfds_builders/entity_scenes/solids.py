@@ -108,11 +108,17 @@ class Pose:
 
     def world(self, along, across, up) -> np.ndarray:
         """Metres from the rear, across and up (arrays that broadcast) -> world [..., 3]."""
-        along, across, up = np.broadcast_arrays(along, across, up)
-        ahead, aside = self.axes()
-        points = (along[..., None] - self.length / 2) * ahead + across[..., None] * aside
-        points[..., 1] += up
-        return points + np.array([self.x, 0.0, self.z])
+        (sine, _, cosine), _ = self.axes()
+        up = np.asarray(up, float)
+        along = along - self.length / 2 + 0.0 * up
+        x = self.x + along * sine + across * cosine
+        points = np.empty((*np.shape(x), 3))
+        points[..., 0], points[..., 1], points[..., 2] = (
+            x,
+            up,
+            self.z + along * cosine - across * sine,
+        )
+        return points
 
     def foot(self, width: float) -> np.ndarray:
         """Corners (x, z) of the ground below, [4, 2]."""

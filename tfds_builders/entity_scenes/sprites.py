@@ -67,8 +67,9 @@ def draw_sprite(
     x, z = position
     foot = canvas.camera.project((x, 0.0, z))
     scale = canvas.camera.focal / max(z, 0.5) * np.asarray(zoom)
-    for part in parts:
-        pixels = foot + np.asarray(part.points) * (scale[0], -scale[1])
+    corners = np.concatenate([part.points for part in parts]) * (scale[0], -scale[1]) + foot
+    ends = np.cumsum([len(part.points) for part in parts])
+    for part, pixels in zip(parts, np.split(corners, ends[:-1]), strict=True):
         glow = part.glow if lit else 0.0
         colour = tone(rgb, part.colour) if isinstance(part.colour, float) else part.colour
         look = (tone(colour, 1.0 if glow > 50 else brightness), heat + part.warm, glow)
