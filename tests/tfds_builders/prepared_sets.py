@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import struct
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 import tfds_builders  # noqa: F401  (registers the data sets)
+from egmt_jax.testing import write_image
 
 DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data"
 
@@ -55,6 +57,16 @@ def assert_same_records(builder, other) -> None:
                 np.testing.assert_array_equal(
                     value, theirs[split][pair_id][name], f"{pair_id} {name}"
                 )
+
+
+def write_rotated_jpeg(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes a JPEG with EXIF orientation 6: to be turned by 90 degrees."""
+    write_image(path, image)
+    tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, 6, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    encoded = path.read_bytes()
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    path.write_bytes(encoded[:2] + segment + encoded[2:])
 
 
 def _plain(value):

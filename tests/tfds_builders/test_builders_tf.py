@@ -1,22 +1,22 @@
 """Builders where TensorFlow is installed: TFDS's own test case, and `tfds.load`."""
 
-import pathlib
 import tempfile
 import unittest
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from prepared_sets import DUMMY_DATA, prepare, write_rotated_jpeg
 
 import tfds_builders
 from egmt_jax.errors import UserError
 from egmt_jax.io import images
+from egmt_jax.testing import made_up_pair
 
-DUMMY_DATA = pathlib.Path(__file__).parent / "dummy_data"
 SPLITS = {
     "roadscene": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
     "tno": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
-    "m3fd": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
+    "m3fd": {"train": 2, "validation": 1, "test": 1},
     "msrs": {
         "train": 1,
         "validation": 1,
@@ -79,6 +79,25 @@ def test_load_gives_what_the_data_source_gives(tmp_path):
             assert np.size(found) == np.size(value)
             if np.size(value):  # no masks are [0, 0, 0, 1] in TensorFlow, [0] without it
                 np.testing.assert_array_equal(found, value, feature)
+
+
+@pytest.mark.parametrize("file_format", [None, "tfrecord"])
+def test_rotated_pictures_are_the_same_with_and_without_tensorflow(tmp_path, file_format):
+    folder = tmp_path / "manual"
+    visible, infrared = made_up_pair(24, 32)
+    write_rotated_jpeg(folder / "vi" / "a.jpg", visible)
+    write_rotated_jpeg(folder / "ir" / "a.jpg", infrared)
+    builder = prepare("tno", folder, tmp_path / "data")
+    wanted = images.read_image(folder / "vi" / "a.jpg")
+    assert wanted.shape == (32, 24, 3)
+    if file_format is not None:
+        builder = tfds.builder("tno", data_dir=tmp_path / "other", file_format=file_format)
+        config = tfds.download.DownloadConfig(manual_dir=str(folder))
+        builder.download_and_prepare(download_config=config)
+    else:
+        np.testing.assert_array_equal(builder.as_data_source("train")[0]["visible"], wanted)
+    (example,) = tfds.as_numpy(builder.as_dataset(split="train"))
+    np.testing.assert_array_equal(example["visible"], wanted)
 
 
 def test_load_of_array_record_refuses_decoders(tmp_path):

@@ -106,7 +106,7 @@ class Builder(pairs_builder.PairsBuilder):
                 riding = _connected(area, labels == BIKE)
                 parts = {"person": area & ~riding, "cyclist": riding}
             elif index in AMBIGUOUS and len(candidates) > 1:
-                outlined = [name for name in candidates if drawn.get(name)] or candidates[:1]
+                outlined = [n for n in candidates if drawn.get(n) or n == candidates[0]]
                 parts = _divide(area, outlined, outlines.paint(drawn, outlined, *labels.shape))
                 exact = False
             else:
