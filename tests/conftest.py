@@ -5,6 +5,7 @@ import pathlib
 
 import jax
 import pytest
+from etils import epath
 from flax import nnx
 
 from egmt_jax.testing import TINY, tiny_model
@@ -12,10 +13,10 @@ from egmt_jax.testing import TINY, tiny_model
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Tests compile much and compute little: without most optimisations they take less time.
+# Tests compile much and compute little: without most optimisations they are faster.
 jax.config.update("jax_disable_most_optimizations", True)
-# Many tests compile the same training step: the first one does it for all. One folder per worker:
-# reading what another is just writing gives a warning.
+# Many tests compile the same training step. One cache per worker: reading an entry that another
+# process is writing gives a warning.
 _CACHE = pathlib.Path(".pytest_cache", "jax", os.environ.get("PYTEST_XDIST_WORKER", "main"))
 jax.config.update("jax_compilation_cache_dir", str(_CACHE.absolute()))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
@@ -50,7 +51,7 @@ def annotations_dir() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> pathlib.Path:
-    """Workdir with a checkpoint as a run of six steps leaves it, of a tiny model."""
+    """Workdir with a checkpoint of a tiny model, as a run of six steps leaves it."""
     from configs import base
     from egmt_jax.entities import load_text_features, load_vocabulary
     from egmt_jax.training.checkpoints import Checkpoints
@@ -63,9 +64,9 @@ def trained(tmp_path_factory) -> pathlib.Path:
     config.model.update(TINY)
     model = tiny_model(load_text_features(config.text_features).features)
     _, params, constants = nnx.split(model, nnx.Param, ...)
-    params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
-    names = load_vocabulary().names
-    checkpoints = Checkpoints(folder, 1, config, names, constants, [])
-    checkpoints.save(initial_state(params, make_optimizer(1e-3, 2, 6, 0.0, 1.0)), 6)
+    state = initial_state(nnx.to_pure_dict(params), make_optimizer(1e-3, 2, 6, 0.0, 1.0))
+    names, constants = load_vocabulary().names, nnx.to_pure_dict(constants)
+    checkpoints = Checkpoints(epath.Path(folder), config, names, [], constants, state)
+    checkpoints.save(state, 6)
     checkpoints.finish()
     return folder
