@@ -1,7 +1,7 @@
-"""Where the entities of a pair are: outlines drawn over its pictures, made into masks.
+"""Outlines of the entities of a pair, and the masks painted from them.
 
-An outline is a list of coordinates, in thousandths of the picture's width for x and y alike, so
-that it fits copies of any size: x0, y0, x1, y1 of a box, or x, y of three or more corners.
+An outline is a list of coordinates in thousandths of the image width, for x and y alike, so that it
+fits copies of any size: x0, y0, x1, y1 of a box, or x, y of three or more corners.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,22 +13,22 @@ import numpy as np
 from egmt_jax.errors import UserError
 
 Outlines = Mapping[str, Sequence[Sequence[float]]]
-"""Outlines by the name of the entity; an entity that could not be found has none."""
+"""Outlines by entity; an entity that was searched for and not found has an empty list."""
 
 UNITS = 1000.0
 HIGHEST = 10 * UNITS
-"""No picture is higher than ten times its width: larger numbers are a mistake, such as pixels."""
+"""No image is higher than ten times its width: larger values are a mistake, such as pixels."""
 
 FINER = 4
-"""Outlines are painted at so many times the size, since OpenCV fills the border of a shape too."""
+"""Scale at which outlines are painted, since OpenCV also fills the border pixels of a shape."""
 
 
 def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) -> np.ndarray:
-    """Masks of entities that do not overlap: where outlines do, the smaller one is in front.
+    """Paints masks that do not overlap: where outlines do, the smaller one is in front.
 
     Args:
-      outlines: of the pair; those of other entities hide what lies behind them as well.
-      entities: whose masks are wanted.
+      outlines: of the pair; outlines of other entities hide what is behind them too.
+      entities: whose masks to return.
       height: pixels.
       width: pixels.
 
@@ -51,7 +51,7 @@ def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) 
 
 
 def check(outlines: Any) -> Outlines:
-    """Outlines as they were read from a file; raises UserError unless they have the right form."""
+    """Returns outlines that were read from a file; raises UserError if they are malformed."""
     if not isinstance(outlines, dict):
         raise UserError("regions: needs an object of entities and their lists of outlines")
     for name, several in outlines.items():
