@@ -7,6 +7,7 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
+from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from tfds_builders.entity_scenes.canvas import SUPERSAMPLING, Canvas
 from tfds_builders.entity_scenes.captions import Sighting, write_captions
 from tfds_builders.entity_scenes.layout import Layout, draw_camera, places_for
@@ -15,7 +16,7 @@ from tfds_builders.entity_scenes.things import KINDS, NUMBERS, TABLE
 from tfds_builders.entity_scenes.weather import TIMES, draw_weather
 
 MIN_SIDE = 32
-MIN_ENTITIES, MAX_ENTITIES = 2, 8
+MIN_ENTITIES = 2
 
 # A thing is present where it covers MIN_SHARE of the picture (and MIN_PIXELS) and, in at least one
 # image, differs from its surroundings or within itself by MIN_CONTRAST grey levels.
@@ -53,7 +54,7 @@ class Scene:
     @property
     def entities(self) -> tuple[str, ...]:
         """2 to 8 names, the first of `present`; the captions name them."""
-        return self.present[:MAX_ENTITIES]
+        return self.present[:MOST_ENTITIES]
 
 
 def render_scene(
@@ -83,7 +84,7 @@ def render_scene(
     names = ", ".join(sorted(required))
     if unknown := set(required) - set(KINDS):
         raise ValueError(f"required: unknown {', '.join(sorted(unknown))}")
-    if len(set(required)) > MAX_ENTITIES or not places_for(required):
+    if len(set(required)) > MOST_ENTITIES or not places_for(required):
         raise ValueError(f"required: no place shows {names} together")
     for _ in range(_ATTEMPTS):
         scene = _render(rng, width, height, time, frozenset(required))
@@ -104,7 +105,7 @@ def _render(rng, width: int, height: int, time: str | None, required: frozenset[
     camera, cloudy = canvas.camera.scaled(1 / SUPERSAMPLING), "cloud" in layout.wanted
     visible, infrared = expose(rng, layers, camera, weather, canvas.lamps, cloudy)
     masks, sightings = _sightings(layers.kind, visible, infrared, layout.counts, required)
-    captions = write_captions(rng, sightings[:MAX_ENTITIES], weather.time)
+    captions = write_captions(rng, sightings[:MOST_ENTITIES], weather.time)
     present = tuple(s.name for s in sightings)
     return Scene(visible, infrared, present, masks, *captions, weather.time)
 
