@@ -59,22 +59,19 @@ VARIANTS = {
 """Arguments of launch.py by variant; those without any are variants of the config."""
 
 RESULTS = "results.json"
-CLEAR = 2.0
-"""Pooled standard deviations between seeds beyond which a difference is printed in bold."""
+CLEAR = 2.0  # pooled standard deviations between seeds; differences beyond it are bold
 
 
 def chosen_variants(listed: str | None) -> list[str]:
     """The variants of a comma-separated list, or all; raises UserError for an unknown one."""
-    chosen = list(dict.fromkeys(listed.split(","))) if listed else list(VARIANTS)
-    for variant in chosen:
-        if variant not in VARIANTS:
-            known = ", ".join(VARIANTS)
-            raise UserError(f"--variants: no variant {variant!r}; known are {known}")
+    chosen = listed.split(",") if listed else list(VARIANTS)
+    for variant in set(chosen) - set(VARIANTS):
+        raise UserError(f"--variants: no variant {variant!r}; known are {', '.join(VARIANTS)}")
     return chosen
 
 
 def launch_arguments(variant: str, seed: int, arguments: argparse.Namespace) -> list[str]:
-    """What launch.py gets for one run, without its workdir."""
+    """The arguments of launch.py for one run, except its workdir."""
     in_config = variant != FULL and not VARIANTS[variant]
     return [
         f"--config={arguments.config}{f':{variant}' if in_config else ''}",
@@ -91,12 +88,7 @@ def _data_flags(arguments: argparse.Namespace, prefix: str = "") -> list[str]:
 
 
 def score_run(workdir: pathlib.Path, data_dir: str, manual_dir: str) -> dict:
-    """Scores the newest checkpoint of a run.
-
-    Returns:
-      `metrics`: set -> metric -> mean over its validation pairs; `classifier`: see
-      `egmt_jax.metrics.classification`; `steering`: see `evidence.steering_effect`.
-    """
+    """Scores the newest checkpoint of a run: metric means by set, classifier, steering."""
     model, names, config = load_model(workdir)
     fuser = Fuser(model, names, config.text_features)
     pictures, masked = {}, []
@@ -134,12 +126,9 @@ def run(command: Sequence[str], log: pathlib.Path) -> None:
 
 
 def run_all(arguments: argparse.Namespace) -> dict[str, list[dict]]:
-    """Trains and scores every run that is not finished; returns the results by variant.
+    """Trains and scores every unfinished run, also after a failure; returns the results by variant.
 
-    A run that fails is reported, and the others go on.
-
-    Raises:
-      UserError: a finished run was made with other arguments.
+    Raises UserError if a finished run was made with other arguments.
     """
     folder = arguments.workdir.absolute()
     chosen = chosen_variants(arguments.variants)
@@ -168,13 +157,12 @@ def run_all(arguments: argparse.Namespace) -> dict[str, list[dict]]:
 
 def columns(result: Mapping) -> dict[str, float]:
     """The numbers of one run that the table shows; metrics are means over the sets."""
-    sets, steered = result["metrics"].values(), result["steering"]
+    sets = result["metrics"].values()
     shown = {metric: float(np.mean([means[metric] for means in sets])) for metric in RANKED}
     gain = result["classifier"].get("gain")
     shown["classifier gain"] = np.nan if gain is None else gain
-    for name, effect in steered.items():
-        shown[f"steering, {name}"] = effect["change"] if effect else np.nan
-    return shown
+    steered = result["steering"].items()
+    return shown | {f"steering, {name}": effect.get("change", np.nan) for name, effect in steered}
 
 
 def report(results: Mapping[str, Sequence[Mapping]]) -> str:
@@ -185,13 +173,12 @@ def report(results: Mapping[str, Sequence[Mapping]]) -> str:
     for variant, found in values.items():
         cells = []
         for column in header:
-            own = np.array([each[column] for each in found])
-            full = np.array([each[column] for each in values.get(FULL, found)])
-            spread = [x.std(ddof=1) for x in (own, full) if len(x) > 1]
-            cell = f"{own.mean():.3f}" + (f" ± {own.std(ddof=1):.3f}" if len(own) > 1 else "")
-            clear = len(spread) == 2 and abs(own.mean() - full.mean()) > CLEAR * np.sqrt(
-                np.mean(np.square(spread))
+            own, full = (
+                np.array([each[column] for each in x]) for x in (found, values.get(FULL, found))
             )
+            spreads = [x.std(ddof=1) if len(x) > 1 else np.nan for x in (own, full)]
+            cell = f"{own.mean():.3f}" + (f" ± {spreads[0]:.3f}" if len(own) > 1 else "")
+            clear = abs(own.mean() - full.mean()) > CLEAR * np.hypot(*spreads) / np.sqrt(2.0)
             cells.append(f"**{cell}**" if clear else cell)
         rows.append([variant, str(len(found)), *cells])
     return markdown_table(["variant", "seeds", *header], rows)
@@ -211,7 +198,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("absl").setLevel("WARNING")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(arguments.workdir.absolute() / "cache"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ablations.py: stopped; run again to resume"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ablations.py: stopped"))
     try:
         if arguments.score:
             scores = score_run(arguments.score, arguments.data_dir, arguments.manual_dir)
@@ -221,9 +208,8 @@ def main() -> None:
         results = run_all(arguments)
     except UserError as error:
         sys.exit(f"ablations.py: {error}")
-    if not results:
-        sys.exit("ablations.py: no run is finished")
-    print(json.dumps(results, indent=1), report(results), sep="\n\n")
+    if results:
+        print(json.dumps(results, indent=1), report(results), sep="\n\n")
 
 
 if __name__ == "__main__":

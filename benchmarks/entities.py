@@ -47,12 +47,8 @@ from egmt_jax.metrics.classification import average_precision, normalised_gain
 from egmt_jax.models import UNGUIDED, Guidance
 
 FEWEST_POSITIVES = 5
-
-FEWEST = 5
-"""Cases below which the page shows no row for an entity."""
-
-LARGE = 0.3
-"""Share of the image above which an entity is so large that most pixels find it."""
+FEWEST = 5  # cases below which the page shows no row for an entity
+LARGE = 0.3  # share of the image above which most pixels find an entity
 
 
 def score_classifier(fuser: Fuser, pairs: Iterable[Pair]) -> dict:
