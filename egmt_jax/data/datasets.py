@@ -11,6 +11,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from egmt_jax.data.folder import Folder, open_folder
+from egmt_jax.data.pipeline import Records
 from egmt_jax.errors import UserError
 
 FOLDER = "folder"
@@ -42,7 +43,7 @@ class Prepared:
         """Number of records of each split."""
         return {name: info.num_examples for name, info in self.builder.info.splits.items()}
 
-    def records(self, split: str, images: bool = True) -> Sequence[dict[str, Any]]:
+    def records(self, split: str, images: bool = True) -> Records:
         """Records of a split, sum of splits or slice; empty if there is no such split."""
         try:
             if not self.builder.info.splits[split].num_examples:
@@ -153,9 +154,7 @@ def _imported_builders() -> Mapping[str, type[tfds.core.DatasetBuilder]]:
     return found
 
 
-def records(
-    data_set: Prepared | Folder, split: str, images: bool = True
-) -> Sequence[dict[str, Any]]:
+def records(data_set: Prepared | Folder, split: str, images: bool = True) -> Records:
     """The records of a split.
 
     Args:

@@ -22,7 +22,7 @@ HELD_OUT = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
+class FolderRecords:
     """Records with random access, in the form of a TFDS data source; files are read on access.
 
     Attributes:
@@ -70,7 +70,7 @@ class Folder:
     Attributes:
       root: the folder.
       files: files of its pairs in order of id.
-      annotations: see `Records`.
+      annotations: see `FolderRecords`.
       digest: SHA-256 of all files.
     """
 
@@ -106,14 +106,14 @@ class Folder:
         """Number of pairs of each split."""
         return {name: len(members) for name, members in self.splits.items()}
 
-    def records(self, split: str, images: bool = True) -> Records:
+    def records(self, split: str, images: bool = True) -> FolderRecords:
         """Records of a split or a sum such as "train+validation"; empty if a part is unknown."""
         known = self.splits | {"all": self.files}
         names = split.split("+")
         members: tuple[pairs.PairFiles, ...] = ()
         if set(names) <= set(known):
             members = sum((known[name] for name in names), ())
-        return Records(members, self.annotations, images)
+        return FolderRecords(members, self.annotations, images)
 
 
 def open_folder(root: str | os.PathLike) -> Folder:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import numbers
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,7 @@ def _check(where: str, entry: dict[str, Any]) -> list[str]:
     problems += [f"{where}.{field} is missing" for field in FIELDS if field not in entry]
     for field, most in (("weight", math.inf), ("full_frame_probability", 1.0)):
         value = entry.get(field, 0.0)
-        if not (isinstance(value, numbers.Real) and math.isfinite(value) and 0.0 <= value <= most):
+        if not (isinstance(value, (int, float)) and math.isfinite(value) and 0.0 <= value <= most):
             bounds = "at least 0" if most == math.inf else f"between 0 and {most:g}"
             problems.append(f"{where}.{field}={value!r} must be {bounds}")
     return problems

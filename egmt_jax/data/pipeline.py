@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import grain.python as grain
@@ -17,6 +17,7 @@ from egmt_jax.entities import Vocabulary
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
 from egmt_jax.io.pairs import Pair
+from egmt_jax.io.valid import no_data_border
 
 PRESENT_SHARE = 0.002
 """Share of a crop that the mask of an entity must cover for the entity to count as present."""
@@ -30,6 +31,14 @@ MOST_LISTED = 20
 WORKER_GRACE = 20.0
 """Seconds that worker processes continue after SIGTERM: a signal to the process group must not stop
 the batches of the main process before it has saved."""
+
+
+class Records(Protocol):
+    """Records with random access: of a TFDS data source, or of a folder."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int) -> dict[str, Any]: ...
 
 
 def to_pair(record: dict[str, Any]) -> Pair:
@@ -61,6 +70,7 @@ def to_pair(record: dict[str, Any]) -> Pair:
         present=_text(record["present"]) if record["has_present"] else None,
         masks=masks or None,
         masks_exact=record["mask_kind"] == b"exact",
+        has_infrared=None if (has_infrared := no_data_border(infrared)).all() else has_infrared,
     )
 
 
@@ -81,7 +91,7 @@ def labels_of(pair_or_record: Pair | dict[str, Any]) -> tuple[str, ...]:
     return _text(pair_or_record[field])
 
 
-def read_labels(records: Sequence[dict[str, Any]], vocabulary: Vocabulary) -> np.ndarray:
+def read_labels(records: Records, vocabulary: Vocabulary) -> np.ndarray:
     """Reads and checks the names of all records before training starts.
 
     Args:
@@ -151,6 +161,9 @@ class CropAndAugment(grain.RandomMapTransform):
 
         visible, infrared = crop(pair.luma), crop(pair.infrared[..., 0])
         masks = {name: crop(mask) for name, mask in (pair.masks or {}).items() if mask.any()}
+        has_infrared = np.ones((self.size, self.size), bool)
+        if pair.has_infrared is not None:
+            has_infrared = crop(pair.has_infrared.astype(np.uint8) * np.uint8(255)) > 0.999
         labels, known = self._labels(pair, masks, full)
         guide = labels * self._multi_hot(pair.entities) * known
         slots = [name for name in pair.entities if name in masks]
@@ -170,7 +183,9 @@ class CropAndAugment(grain.RandomMapTransform):
             guiding = [entity for entity in guiding if guide[entity]]
             ids[: len(guiding)] = guiding
         if rng.random() < 0.5:
-            visible, infrared, planes = visible[:, ::-1], infrared[:, ::-1], planes[:, ::-1]
+            visible, infrared, planes, has_infrared = (
+                image[:, ::-1] for image in (visible, infrared, planes, has_infrared)
+            )
         if self.jitter:
             changes = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
             gain, gamma_visible, gamma_infrared = changes.tolist()  # Python floats keep float32
@@ -179,6 +194,7 @@ class CropAndAugment(grain.RandomMapTransform):
         return {
             "visible": np.ascontiguousarray(visible[..., None], np.float32),
             "infrared": np.ascontiguousarray(infrared[..., None], np.float32),
+            "has_infrared": np.ascontiguousarray(has_infrared),
             "entity_ids": ids,
             "guide": guide,
             "labels": labels,
@@ -224,7 +240,7 @@ class Part:
       weight: relative number of examples.
     """
 
-    records: Sequence
+    records: Records
     transform: CropAndAugment
     weight: float = 1.0
 
@@ -251,6 +267,7 @@ def training_batches(
     Returns:
       An iterable of dicts:
         `visible`, `infrared`: float32 [B, S, S, 1] in [0, 1], luma and infrared;
+        `has_infrared`: bool [B, S, S], False where the infrared image holds no data;
         `masks`: float32 [B, S, S, 8] in [0, 1], masks of the entities in `entity_ids`;
         `masked`: bool [B], whether masks are known;
         `entity_ids`: int32 [B, 8], padded with -1;

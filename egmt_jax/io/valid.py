@@ -88,3 +88,22 @@ def _border(black: np.ndarray) -> np.ndarray | None:
     used = np.flatnonzero((line >= 0.5) & (np.abs(depth - line) <= TOLERANCE))
     slope, offset = np.polyfit(used, depth[used], 1)
     return slope * np.arange(width) + offset
+
+
+def valid_window(has_infrared: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of a rectangle without missing infrared data, which lies at the borders.
+
+    The side with the largest share of missing data is removed until none is left.
+
+    Args:
+      has_infrared: bool [H, W].
+    """
+    top, left, bottom, right = 0, 0, *has_infrared.shape
+    while not (inside := has_infrared[top:bottom, left:right]).all():
+        missing = [np.mean(~side) for side in (inside[0], inside[:, 0], inside[-1], inside[:, -1])]
+        worst = int(np.argmax(missing))
+        if not missing[worst]:  # a hole away from the borders
+            break
+        top, left = top + (worst == 0), left + (worst == 1)
+        bottom, right = bottom - (worst == 2), right - (worst == 3)
+    return slice(top, bottom), slice(left, right)

@@ -222,7 +222,7 @@ class EGMT(nnx.Module):
         factor = self.token_unshuffle
         grid = tuple(layers.divide_up(side, factor) for side in joined.shape[1:3])
         joined = layers.zero_pad(joined, (grid[0] * factor, grid[1] * factor))
-        token_mask = layers.inside(cells[:, 0], cells[:, 1], grid)
+        token_mask = layers.top_left_mask(cells[:, 0], cells[:, 1], grid)
         tokens = self.visual_tokens(layers.pixel_unshuffle(joined, factor), token_mask)
         similarity = self.entity_attention.similarity(
             tokens, self._centred(self.text_features[...])
@@ -254,6 +254,8 @@ class EGMT(nnx.Module):
                 weight = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
                 weight = jnp.zeros_like(weight) if guidance.names == () else weight
             features = jnp.broadcast_to(table[None], (weight.shape[0], *table.shape))
+        elif weight is None:
+            weight = jnp.ones(features.shape[:2])
         modulation, attention = self.entity_attention(
             visual.tokens, self._centred(features), weight
         )

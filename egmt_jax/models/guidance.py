@@ -17,7 +17,7 @@ class Guidance:
     - `Guidance(names=("person", "car"))`: named entities; `Fuser.resolve` looks their features up.
     - `Guidance(names=())`: no guidance.
     - `Guidance(weight=..., features=...)`: arrays; without `features` the weights are those of the
-      model's vocabulary (N = K).
+      model's vocabulary (N = K), without `weight` all entities are given.
 
     Attributes:
       names: entities by name, without padding; None: the classifier's choice, or arrays.

@@ -137,8 +137,13 @@ def inside(height, width, size: tuple[int, int]) -> Float[Array, "b h w 1"] | No
 
     None if height and width are plain integers: then all images fill `size`.
     """
-    if isinstance(height, int):
-        return None
+    return None if isinstance(height, int) else top_left_mask(height, width, size)
+
+
+def top_left_mask(
+    height: Int[Array, " b"], width: Int[Array, " b"], size: tuple[int, int]
+) -> Float[Array, "b h w 1"]:
+    """1 on the first `height` rows and `width` columns of each image, 0 elsewhere."""
     rows = jnp.arange(size[0])[None, :] < height[:, None]
     columns = jnp.arange(size[1])[None, :] < width[:, None]
     return (rows[:, :, None] & columns[:, None, :]).astype(jnp.float32)[..., None]

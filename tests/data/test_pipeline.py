@@ -144,6 +144,22 @@ def test_image_and_masks_are_flipped_together():
         np.testing.assert_array_equal(example["visible"][..., 0] > 0.5, example["masks"][..., 1])
 
 
+def test_black_borders_of_the_infrared_image_hold_no_data():
+    pair = record(0, 60, 80)
+    pair["infrared"] = np.maximum(pair["infrared"], 40)
+    assert pipeline.to_pair(pair).has_infrared is None
+    assert example_of(pair)["has_infrared"].all()
+    pair["infrared"][:, :8] = 0
+    found = pipeline.to_pair(pair).has_infrared
+    assert not found[:, :8].any()
+    assert found[:, 10:].all()
+    for seed in range(8):
+        example = example_of(pair, seed, jitter=0.0)
+        missing = ~example["has_infrared"]
+        assert not missing.any() or missing[:, 0].all() or missing[:, -1].all()
+        assert (example["infrared"][..., 0][example["has_infrared"]] > 0.1).all()
+
+
 def batches(records, batch_size=4, seed=3, jitter=0.0, **arguments):
     transform = pipeline.CropAndAugment(32, 0.5, jitter, VOCABULARY)
     return iter(
