@@ -1,4 +1,4 @@
-"""Infrared values of any depth to [0, 1]: fixed ranges, percentiles, inverted polarity."""
+"""Maps infrared values of any bit depth to [0, 1]: fixed ranges, percentiles, inverted polarity."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,28 @@ import numpy as np
 from egmt_jax.errors import UserError
 
 SAMPLES = 1 << 20
-"""Percentiles are taken over about so many evenly spaced pixels: sorting more tells no more."""
+"""Percentiles are taken over about this many evenly spaced pixels."""
 
 ROUNDING = 1e-5
-"""How far beyond [0, 1] the weighted sum of colours of a float image may come."""
+"""How far rounding may move the luma of a float image out of [0, 1]."""
+
+LEAST_SPAN = 16
+"""Counts of a 16-bit image that percentiles span at least: less would amplify sensor noise."""
+
+LEAST_INSIDE = 0.01
+"""Share of the pixels that must lie in a fixed range."""
+
+NO_DATA = (0.001, 0.2)
+"""Share of the pixels that may hold a no-data value: zeros left by a warp, dead rows, -9999."""
 
 
 class InfraredRange(NamedTuple):
-    """What becomes 0 and 1; a plain (low, high) will do where one is asked for.
+    """The values that map to 0 and 1; a plain (low, high) is accepted in its place.
 
     Attributes:
-      low: value, or percentile, that becomes 0.
-      high: likewise for 1.
-      percent: whether they are percentiles of each image.
+      low: value, or percentile, that maps to 0.
+      high: value, or percentile, that maps to 1.
+      percent: whether both are percentiles of each image.
     """
 
     low: float
@@ -28,14 +37,14 @@ class InfraredRange(NamedTuple):
 
 
 DEEP = InfraredRange(0.5, 99.5, percent=True)
-"""For 16-bit infrared images where no range is given: raw counts fill a small part of 16 bits."""
+"""Default for 16-bit infrared images: raw counts fill a small part of 16 bits."""
 
 
 def parse_range(text: str) -> InfraredRange:
-    """Reads "27000,31000" (values of the file) or "0.5%,99.5%" (percentiles of each image).
+    """Parses "27000,31000" (values of the file) or "0.5%,99.5%" (percentiles of each image).
 
     Raises:
-      UserError: other text, no distance between the ends, or percentiles beyond 0 and 100.
+      UserError: malformed text, low not below high, or percentiles outside 0 to 100.
     """
     parts = [part.strip() for part in text.split(",")]
     percent = all(part.endswith("%") for part in parts)
@@ -51,22 +60,26 @@ def parse_range(text: str) -> InfraredRange:
 
 
 def infrared_to_unit(
-    infrared: np.ndarray, value_range: InfraredRange | None = None, black_hot: bool = False
+    infrared: np.ndarray,
+    value_range: InfraredRange | None = None,
+    black_hot: bool = False,
+    check: bool = True,
 ) -> np.ndarray:
-    """Maps infrared values to [0, 1], warm is bright.
+    """Maps infrared values to [0, 1], where bright is warm.
 
     Args:
-      infrared: uint8, uint16 or float [H, W]. float without a range must be in [0, 1] already.
-      value_range: what becomes 0 and 1, values beyond are clipped; None: everything of uint8 and
-        float, `DEEP` for uint16.
-      black_hot: warm is dark in `infrared`.
+      infrared: uint8, uint16 or float [H, W]. Without a range, float must be in [0, 1].
+      value_range: the values that map to 0 and 1; values outside are clipped. None: the full range
+        of uint8 and float, `DEEP` for uint16. Percentiles leave out no-data values.
+      black_hot: dark is warm in `infrared`.
+      check: whether a fixed range with almost no value inside is an error.
 
     Returns:
-      float32 [H, W], or the uint8 [H, W] given (inverted where `black_hot`) where nothing but a
-      division by 255 is missing.
+      float32 [H, W]; or uint8 [H, W] in [0, 255] for uint8 without a range.
 
     Raises:
-      UserError: values that are not finite, or out of [0, 1] without a range; an empty range.
+      UserError: values that are not finite, or outside [0, 1] without a range; an empty range, or
+        one with less than `LEAST_INSIDE` of the pixels.
     """
     if infrared.dtype == np.uint8 and value_range is None:
         return 255 - infrared if black_hot else infrared
@@ -80,19 +93,40 @@ def infrared_to_unit(
         low, high, percent = InfraredRange(*value_range)
         if not low < high:
             raise UserError(f"infrared range {low:.6g} to {high:.6g}: the first must be lower")
+        stride = max(1, int((infrared.size / SAMPLES) ** 0.5))
+        if percent or check:
+            values = _without_no_data(unit[::stride, ::stride].ravel())
         if percent:
-            stride = max(1, int((infrared.size / SAMPLES) ** 0.5))
-            low, high = np.percentile(unit[::stride, ::stride], [low, high]).tolist()
-        # An image of one value has nothing to stretch: it becomes 0.
-        unit = np.clip((unit - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0.0, 1.0)
+            low, high = np.percentile(values, [low, high]).tolist()
+            least = LEAST_SPAN if infrared.dtype == np.uint16 else 1e-6
+            high = max(high, low + least)  # an image of one value becomes 0
+        elif check and np.mean((low <= values) & (values <= high)) < LEAST_INSIDE:
+            ends = " to ".join(f"{value:.6g}" for value in np.percentile(values, [1, 99]))
+            raise UserError(
+                f"infrared range {low:.6g} to {high:.6g}: almost no value of the infrared image "
+                f"lies in it; most are {ends}"
+            )
+        unit = np.clip((unit - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     return np.float32(1.0) - unit if black_hot else unit
 
 
+def _without_no_data(values: np.ndarray) -> np.ndarray:
+    """Drops the lowest and the highest value where they are frequent and far from all others."""
+    for extreme in (np.min(values), np.max(values)):
+        rest = values[values != extreme]
+        if NO_DATA[0] <= 1.0 - rest.size / values.size <= NO_DATA[1]:
+            low, high = np.percentile(rest, [1, 99])
+            gap = max(low - extreme, extreme - high)
+            if gap > high - low:  # interpolation may have left values between
+                values = rest[np.abs(rest - extreme) > np.float32(0.8 * gap)]
+    return values
+
+
 def check_float(image: np.ndarray, name: str, cure: str | None) -> None:
-    """Refuses NaN and infinity and, unless `cure` is None, values out of [0, 1].
+    """Refuses NaN and infinity and, unless `cure` is None, values outside [0, 1].
 
     Raises:
-      UserError: names the image by `name`, and for values out of [0, 1] the cure.
+      UserError: names the image by `name`, and for values outside [0, 1] the cure.
     """
     low, high = float(np.min(image)), float(np.max(image))  # NaN if one is NaN
     if not np.isfinite(low) or not np.isfinite(high):
