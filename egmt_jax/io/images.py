@@ -84,7 +84,8 @@ def has_exif_rotation(encoded: bytes) -> bool:
     """Whether decoding rotates or flips the stored pixels (JPEG, PNG, WebP; TIFF: always False)."""
     content = np.frombuffer(encoded, np.uint8)
     stored = cv2.imdecode(content, _FLAGS | cv2.IMREAD_IGNORE_ORIENTATION)
-    return stored is not None and not np.array_equal(stored, cv2.imdecode(content, _FLAGS))
+    upright = cv2.imdecode(content, _FLAGS)
+    return stored is not None and upright is not None and not np.array_equal(stored, upright)
 
 
 def _decode(encoded: bytes, name: str) -> np.ndarray:

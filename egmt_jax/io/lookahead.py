@@ -3,7 +3,7 @@
 import collections
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yields `function(item)` for each item, in order; see `futures_ahead`.
 
     Raises:
@@ -25,7 +25,7 @@ def map_ahead(
 
 def futures_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
-) -> Iterator[concurrent.futures.Future[Result]]:
+) -> Generator[concurrent.futures.Future[Result], None, None]:
     """Yields a future of `function(item)` for each item, in order; one may fail without the rest.
 
     When the generator is closed or raises, calls that have not started are cancelled and running

@@ -54,13 +54,13 @@ def classification_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict
     probabilities, labels = probabilities.T, labels.T
     prevalence = labels.mean(axis=1)
     present, rare = prevalence > 0.0, (prevalence > 0.0) & (prevalence < 0.5)
-    precision = average_precision(probabilities, labels)
+    precision = np.asarray(average_precision(probabilities, labels))
     predicted = probabilities >= 0.5
     correct = (predicted & labels).sum(axis=1)
     either = predicted.sum(axis=1) + labels.sum(axis=1)
     return {
         "mAP": _mean(precision[present]),
-        "gain": _mean(normalised_gain(precision, prevalence)[rare]),
+        "gain": _mean(np.asarray(normalised_gain(precision, prevalence))[rare]),
         "F1_micro": float(2.0 * correct.sum() / either.sum()) if either.sum() else float("nan"),
         "F1_macro": _mean(2.0 * correct[present] / either[present]),
         "entities": int(present.sum()),

@@ -46,7 +46,7 @@ def edge_preservation(fused: Grey, visible: Grey, infrared: Grey, *, size: Size 
     images = as_float(fused, visible, infrared)
     height, width = extent(images[0].shape, size)
     fused_edges, *sources = (_sobel(cut(image, height, width)) for image in images)
-    preserved, weights = 0.0, 0.0
+    preserved = weights = jnp.zeros(())
     for source in sources:
         strength = root(_squares(*source))
         quality = _quality(_strength_ratio(fused_edges, source), STRENGTH) * _quality(
@@ -71,10 +71,10 @@ def _squares(x: Array, y: Array) -> Array:
 
 def _strength_ratio(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
     """Smaller edge strength over the larger one; the strength itself where they are equal."""
-    first, second = _squares(*first), _squares(*second)
-    larger = jnp.maximum(first, second)
-    ratio = jnp.minimum(first, second) / jnp.where(larger > 0, larger, 1.0)
-    return root(jnp.where(first == second, first, ratio))
+    one, other = _squares(*first), _squares(*second)
+    larger = jnp.maximum(one, other)
+    ratio = jnp.minimum(one, other) / jnp.where(larger > 0, larger, 1.0)
+    return root(jnp.where(one == other, one, ratio))
 
 
 def _angle_between(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
@@ -88,7 +88,7 @@ def _angle_between(first: tuple[Array, Array], second: tuple[Array, Array]) -> A
     dot = first[0] * second[0] + first[1] * second[1]
     across, along = jnp.minimum(cross, jnp.abs(dot)), jnp.maximum(cross, jnp.abs(dot))
     tangent = across / jnp.where(along > 0, along, 1.0)
-    series = 0.0
+    series = jnp.zeros(())
     for coefficient in reversed(ARCTANGENT):
         series = (series + coefficient) * tangent**2
     angle = tangent * (1 + series)

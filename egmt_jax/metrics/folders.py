@@ -169,7 +169,8 @@ def score_files(files: Files, method: str) -> list[Row]:
             if hashlib.sha256(encoded).hexdigest() != file.sha256:
                 raise UserError(f"{file.path}: changed while being scored; run the command again")
             images.append(to_grey(decode_image(encoded, str(file.path))))
-        return name, *images
+        fused, visible, infrared = images
+        return name, fused, visible, infrared
 
     ids = list(files[method])
     with contextlib.closing(map_ahead(read, ids, READERS, 2 * READERS)) as triples:

@@ -81,10 +81,11 @@ def _joint_histograms(
     fused, visible, infrared = _levels(fused), _levels(visible), _levels(infrared)
     check_shapes(fused, visible, infrared)
     image = inside(fused.shape, *extent(fused.shape, size))
-    return tuple(
+    first, second = (
         _count(LEVELS * fused + source, LEVELS**2, image).reshape(LEVELS, LEVELS)
         for source in (visible, infrared)
     )
+    return first, second
 
 
 def _entropy(counts: Array) -> Array:

@@ -2,6 +2,8 @@
 compiled program: a padded image scores like the unpadded one, whatever the padding holds.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -10,7 +12,7 @@ from jaxtyping import Float32
 Grey = ArrayLike
 """uint8 or float [H, W] with 8-bit grey values."""
 
-Size = ArrayLike | tuple[ArrayLike, ArrayLike] | None
+Size = Array | tuple[ArrayLike, ArrayLike] | None
 """True (height, width) of an image in the top left corner of its array; None: that of the array."""
 
 Scalar = Float32[Array, ""]
@@ -30,12 +32,13 @@ def check_shapes(*images: Array) -> None:
         raise ValueError(f"images must be [H, W] and of one shape, got {shapes}")
 
 
-def extent(shape: tuple[int, ...], size: Size) -> tuple[ArrayLike, ArrayLike]:
+def extent(shape: tuple[int, ...], size: Size) -> tuple[Any, Any]:
     """Height and width of the image in an array of `shape`."""
-    return (shape[0], shape[1]) if size is None else (size[0], size[1])
+    height, width = shape if size is None else size
+    return height, width
 
 
-def inside(shape: tuple[int, int], height: ArrayLike, width: ArrayLike) -> Array:
+def inside(shape: tuple[int, ...], height: ArrayLike, width: ArrayLike) -> Array:
     """Bool [H, W]: whether a pixel is in the first `height` rows and `width` columns."""
     rows, columns = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None, :]
     return jnp.broadcast_to(rows < height, shape) & jnp.broadcast_to(columns < width, shape)

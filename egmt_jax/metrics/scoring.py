@@ -1,6 +1,6 @@
 """Scores of many fused images: padded to few shapes, reading overlaps with computing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import jax
@@ -40,7 +40,7 @@ def score_pairs(
     return list(tqdm(rows, "scoring", total, unit="image", disable=None if progress else True))
 
 
-def iterate_scores(triples: Iterable[Triple]) -> Iterator[Row]:
+def iterate_scores(triples: Iterable[Triple]) -> Generator[Row, None, None]:
     """Yields the rows of `score_pairs` one by one."""
     # one worker: XLA spreads each computation over all cores
     return map_ahead(score_triple, triples, workers=1, ahead=4)
@@ -67,8 +67,8 @@ def score_triple(triple: Triple) -> Row:
             f"{name}: {width}x{height} pixels; VIF needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE}"
         )
     padding = [(0, padded_side(side) - side) for side in shapes[0]]
-    arrays = [jax.device_put(np.pad(image, padding)) for image in images]
-    values = jax.device_get(fusion_metrics(*arrays, shapes[0]))
+    padded = [jax.device_put(np.pad(image, padding)) for image in images]
+    values = jax.device_get(fusion_metrics(padded[0], padded[1], padded[2], shapes[0]))
     return {"id": name, **{metric: float(f"{float(values[metric]):.6g}") for metric in METRICS}}
 
 

@@ -288,7 +288,7 @@ class Layout:
 
     def _sprite(self, thing: Thing, spot: tuple[float, float], zoom: float) -> None:
         rng, weather, (x, z) = self.rng, self.weather, spot
-        parts = thing.parts(rng) if callable(thing.parts) else thing.parts
+        parts = thing.draw_parts(rng)
         rgb, heat = self._begin(thing.name, z)
         inward = -1.0 if x > 0.5 * (self.left + self.right) else 1.0
         mirror = inward if thing.name == "street lamp" else float(rng.choice([-1.0, 1.0]))
@@ -301,7 +301,7 @@ class Layout:
             self.canvas.lamps.append(Lamp((x + 1.5 * mirror, 5.9, z), tuple(light**1.5 / 2.5)))
         if thing.name == "person" and "umbrella" in self.wanted and not self.counts["umbrella"]:
             rgb, heat = self._begin("umbrella", z)
-            parts = THINGS["umbrella"].parts(rng)
+            parts = THINGS["umbrella"].draw_parts(rng)
             draw_sprite(self.canvas, parts, spot, (mirror * zoom, zoom), rgb, heat, shade)
 
     def _vehicle(self, thing: Thing, spot: tuple[float, float], zoom: float) -> None:

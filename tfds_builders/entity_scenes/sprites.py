@@ -20,7 +20,7 @@ _DARK = ((28, 29, 34), (40, 42, 52), (54, 48, 44), (30, 38, 62), (90, 92, 100), 
 class Part(NamedTuple):
     """One shape: a polygon; a line of width `size`; or an ellipse with half axes `size`."""
 
-    points: Sequence[tuple[float, float]]
+    points: Sequence[tuple[float, float]] | np.ndarray
     colour: float | Rgb
     warm: float = 0.0
     glow: float = 0.0

@@ -60,6 +60,10 @@ class Thing:
     living: bool = False
     texture: tuple[float, float] = (0.05, 0.4)
 
+    def draw_parts(self, rng: np.random.Generator) -> Sequence[sprites.Part]:
+        """The parts of one instance; none for a thing that is no sprite."""
+        return self.parts(rng) if callable(self.parts) else self.parts or ()
+
     def temperature(self, rng: np.random.Generator, weather: Weather) -> float:
         """Draws the temperature of one instance in degrees Celsius."""
         cooling = self.night * (0.35 + 0.65 * weather.clear if self.night < 0 else 1.0)

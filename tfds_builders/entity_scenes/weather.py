@@ -65,8 +65,11 @@ def draw_weather(rng: np.random.Generator, time: str | None = None) -> Weather:
     azimuth = rng.uniform(-np.pi, np.pi)
     height = np.deg2rad(rng.uniform(25, 65) if time == "day" else rng.uniform(4, 12))
     across = np.cos(height)
-    sun = (across * np.sin(azimuth), np.sin(height), across * np.cos(azimuth))
-    sun = tuple(map(float, sun))
+    sun = (
+        float(across * np.sin(azimuth)),
+        float(np.sin(height)),
+        float(across * np.cos(azimuth)),
+    )
     if time == "day":
         air, sunny = rng.uniform(6, 28), clear * rng.uniform(0.6, 1.0)
         sunlight = np.array([0.85, 0.8, 0.7]) * clear
@@ -92,4 +95,5 @@ def draw_weather(rng: np.random.Generator, time: str | None = None) -> Weather:
         sky_low = np.array([0.006, 0.005, 0.006]) * city
         haze = rng.choice([0.0008, 0.002])
     light = (a.astype(np.float32) for a in (sunlight, skylight, sky_top, sky_low))
-    return Weather(time, float(air), float(sunny), float(clear), sun, *light, float(haze))
+    heat = float(air), float(sunny), float(clear)
+    return Weather(time, *heat, sun, *light, haze=float(haze))  # type: ignore[misc, arg-type]
