@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 
-from egmt_jax.entities import extract
+from egmt_jax.entities import extract, load_vocabulary
 from egmt_jax.io.images import write_atomically
 
 HERE = pathlib.Path(__file__).parent
@@ -23,8 +23,12 @@ def lines_of(rows: list[dict]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def with_extracted(line: dict) -> dict:
-    """The line, with entities extracted from its captions if it has no list."""
+def packaged(line: dict) -> dict:
+    """The line without names that are too rare for the vocabulary, and with extracted entities if
+    it has no list."""
+    vocabulary = load_vocabulary()
+    lists = {key: line[key] for key in ("entities", "present") if key in line}
+    line = line | {k: [name for name in names if name in vocabulary] for k, names in lists.items()}
     if "entities" in line:
         return line
     return line | {"extracted": extract(line["caption_visible"], line["caption_infrared"])}
@@ -79,7 +83,7 @@ def main(folder: pathlib.Path) -> None:
     """Reads `<set>.jsonl`, `m3fd_boxes.jsonl.gz` and `m3fd_scenes.json` of the folder."""
     for name in ("tno", "roadscene", "m3fd", "msrs"):
         rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
-        content = lines_of([with_extracted(row) for row in rows])
+        content = lines_of([packaged(row) for row in rows])
         if name == "msrs":
             write_atomically(HERE / name / "annotations.jsonl.gz", gzip.compress(content, mtime=0))
         else:

@@ -14,14 +14,14 @@ from egmt_jax.io import images
 from egmt_jax.testing import made_up_pair
 
 SPLITS = {
-    "roadscene": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
-    "tno": {"train": 1, "validation": 1, "neighbours": 1, "test": 1},
+    "roadscene": {"train": 1, "validation": 1, "near_duplicates": 1, "test": 1},
+    "tno": {"train": 1, "validation": 1, "near_duplicates": 1, "test": 1},
     "m3fd": {"train": 2, "validation": 1, "test": 1},
     "msrs": {
         "train": 1,
         "validation": 1,
         "classification_validation": 1,
-        "neighbours": 1,
+        "near_duplicates": 1,
         "test": 1,
     },
 }

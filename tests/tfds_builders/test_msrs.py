@@ -51,14 +51,14 @@ def test_each_pair_lands_in_its_split(builder):
         "train": ["00056D"],
         "validation": ["00001D"],
         "classification_validation": ["00108D"],
-        "neighbours": ["00002D"],
+        "near_duplicates": ["00002D"],
         "test": ["00004N"],
     }
     counts = {
         "train": 855,
         "validation": 12,
         "classification_validation": 120,
-        "neighbours": 96,
+        "near_duplicates": 96,
         "test": 361,
     }
     assert builder.expected_counts() == (1444, counts)
