@@ -28,6 +28,10 @@ FEW_OF_16_BITS = 1 << 14
 """Visible 16-bit values that stay below this are likely unscaled values of 10, 12 or 14 bits."""
 
 
+EQUAL_SIZES = 16
+"""Number of pairs that start a folder with one size before a program for that size is compiled."""
+
+
 class Job(NamedTuple):
     """Input and output files of one fusion.
 
@@ -77,13 +81,18 @@ def fuse_files(
       Failures and warnings, a line each, in the order of `jobs`.
     """
     warnings: list[str] = []
+    sizes: list[tuple[int, int]] = []
 
     def read(job: Job, _):
         return read_pair(job.pair, settings.size)
 
     def fuse(job: Job, found: tuple[Pair, list[str]]) -> Fused:
+        nonlocal fuser
         pair, suspicious = found
         warnings.extend(suspicious)
+        sizes.append(pair.visible.shape[:2])
+        if len(sizes) == EQUAL_SIZES and len(set(sizes)) == 1:
+            fuser = fuser.for_size(sizes[0])
         return fuser(
             pair.visible,
             pair.infrared,

@@ -1,5 +1,6 @@
 """The geometry of images of any size: canvases, reduction on the host, tiles with margins."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -53,16 +54,19 @@ def reduce_image(
     """
     long = max(*image.shape, side)
     factor = long / side
-    down, across = (
-        area_weights(pixels, pixels, np.float32(factor), -(-pixels * side // long), np)
-        for pixels in image.shape
-    )
+    down, across = (_reduction(pixels, long, side) for pixels in image.shape)
     reduced = np.zeros((len(down), len(across)), np.float32)
     for top in range(0, len(image), STRIP):
         cells = slice(int(top / factor), math.ceil((top + STRIP) / factor) + 1)
         strip = to_unit_range(image[top : top + STRIP]) @ across.T
         reduced[cells] += down[cells, top : top + STRIP] @ strip
     return reduced, factor
+
+
+@functools.lru_cache(maxsize=16)
+def _reduction(pixels: int, long: int, side: int) -> Float32[np.ndarray, "cells pixels"]:
+    factor = np.float32(long / side)
+    return area_weights(pixels, pixels, factor, -(-pixels * side // long), np)
 
 
 def enlarge(
@@ -130,3 +134,22 @@ def layout(
         for left, core_columns in columns
     ]
     return shapes[best], tiles
+
+
+def fitting(size: tuple[int, int], longest: int, margin: int, cell: int) -> tuple[int, int]:
+    """The shape of tiles that cover images of one size with the fewest pixels.
+
+    Args:
+      size: rows and columns.
+      longest: longest side of a tile, without margins.
+      margin: as for `layout`.
+      cell: sides are multiples of this.
+    """
+
+    def side_of(side: int) -> int:
+        parts = math.ceil(side / longest)
+        # The outer tiles have one margin only; the inner ones decide the length.
+        length = side if parts == 1 else math.ceil((side - 2 * margin) / parts) + 2 * margin
+        return max(math.ceil(length / cell) * cell, 2 * margin + cell)
+
+    return side_of(size[0]), side_of(size[1])

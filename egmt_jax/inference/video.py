@@ -94,7 +94,9 @@ class VideoFuser:
           infrared: the same form and size; the luma of colour frames is used.
         """
         luma = images.to_grey(visible)
-        infrared = infrared_to_unit(images.to_grey(infrared), self._range, self._black_hot)
+        infrared = infrared_to_unit(
+            images.to_grey(infrared), self._range, self._black_hot, check=self._average is None
+        )
         visual = self._fuser.visual(luma, infrared)
         thumbnails = np.stack([_thumbnail(image) for image in (luma, infrared)])
         if self._average is not None and not is_cut(self._thumbnails, thumbnails):
@@ -157,7 +159,7 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
                 "column or row is left out"
             )
         steady = VideoFuser(
-            fuser,
+            fuser.for_size(size),
             visible.rate,
             settings.guidance,
             infrared_range=settings.infrared_range,
