@@ -1,4 +1,4 @@
-"""Reads and writes image files, converts between RGB and luma, and lists folders of images."""
+"""Reads and writes image files, converts between RGB and luma, and orders file names."""
 
 import contextlib
 import os
@@ -238,52 +238,6 @@ def natural_key(name: str) -> tuple:
     """Sort key that compares digits in names as numbers: frame9 comes before frame81."""
     parts = re.split(r"(\d+)", name)
     return ([int(part) if k % 2 else part for k, part in enumerate(parts)], name)
-
-
-def list_images(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """Image files of a folder by stem, in natural order.
-
-    Raises:
-      UserError: not a folder, no images in it, or two files of one stem (up to 20 are named).
-    """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    found: dict[str, pathlib.Path] = {}
-    duplicates: list[str] = []
-    for path in sorted(folder.iterdir(), key=lambda path: (natural_key(path.stem), path.suffix)):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                duplicates.append(f"{path.name} has the same stem as {found[path.stem].name}")
-            found.setdefault(path.stem, path)
-    if duplicates:
-        raise UserError(f"{folder}: keep one file per stem: {summarise(duplicates, 20)}")
-    if not found:
-        raise UserError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
-    return found
-
-
-def match_stems(folders: dict[str, dict[str, pathlib.Path]]) -> list[str]:
-    """Stems that every folder has.
-
-    Args:
-      folders: results of `list_images`, by the name that errors call the folder.
-
-    Returns:
-      The stems in natural order.
-
-    Raises:
-      UserError: a folder lacks stems that another one has; the message lists them.
-    """
-    everything: set[str] = set().union(*folders.values())
-    missing = [
-        f"{name} lacks {summarise(everything - set(files))}"
-        for name, files in folders.items()
-        if everything - set(files)
-    ]
-    if missing:
-        raise UserError(f"files must match by stem: {'; '.join(missing)}")
-    return sorted(everything, key=natural_key)
 
 
 def summarise(names: Iterable[str], most: int = 5) -> str:

@@ -34,7 +34,8 @@ def pairs_of(config):
 
 
 def exported(workdir, kind, split="test"):
-    return images.list_images(workdir / "export" / "entity_scenes" / "tiny" / split / kind)
+    folder = workdir / "export" / "entity_scenes" / "tiny" / split / kind
+    return {path.stem: path for path in folder.iterdir()}
 
 
 def test_every_pair_is_exported_by_id_in_grey_and_in_colour(run):

@@ -11,7 +11,7 @@ from PIL import Image
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.files import Job, Settings, fuse_files
 from egmt_jax.inference.fuser import Fuser
-from egmt_jax.io import images, registration
+from egmt_jax.io import images
 from egmt_jax.io.thermal import parse_range
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
@@ -236,11 +236,6 @@ def test_a_pair_that_fails_for_any_reason_does_not_stop_the_others(fuser, job, m
     failures, _ = fuse_files(fuser, jobs, Settings())
     assert failures == [f"{job.visible} and {job.infrared}: MemoryError: no reason given"]
     assert job.out.exists()
-
-
-def test_a_strip_has_too_few_edges_to_tell_a_shift():
-    strip = np.random.default_rng(0).uniform(size=(64, 90_000)).astype(np.float32)
-    assert registration.edge_shift(strip, strip) is None
 
 
 def test_attention_is_drawn_for_each_entity_beside_the_picture(fuser, job):

@@ -182,36 +182,7 @@ def test_outputs_are_checked_before_work_and_nothing_is_created(tmp_path, monkey
         images.check_writable(".", folder=True)
 
 
-def test_names_are_in_natural_order(tmp_path):
+def test_names_are_in_natural_order():
     names = ["frame", "frame1", "frame9", "frame09b", "frame10", "frame81", "frame100a2", "zoo"]
     assert sorted(reversed(names), key=images.natural_key) == names
-    for name in names:
-        (tmp_path / f"{name}.png").touch()
-    listed = images.list_images(tmp_path)
-    assert list(listed) == names
-    assert images.match_stems({"visible": listed}) == names
     assert images.summarise(["a10", "a9", "a8"], 2) == "a8, a9 and 1 more"
-
-
-def test_folders_are_listed_by_stem_and_matched(tmp_path):
-    for name in ("v/b.png", "v/a.jpg", "i/a.png", "v/notes.txt", "v/.hidden.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    visible, infrared = images.list_images(tmp_path / "v"), images.list_images(tmp_path / "i")
-    assert list(visible) == ["a", "b"]
-    with pytest.raises(UserError, match="infrared lacks b"):
-        images.match_stems({"visible": visible, "infrared": infrared})
-    del visible["b"]
-    assert images.match_stems({"visible": visible, "infrared": infrared}) == ["a"]
-
-
-def test_ambiguous_and_empty_folders_are_refused(tmp_path):
-    with pytest.raises(UserError, match="no images in it"):
-        images.list_images(tmp_path)
-    with pytest.raises(UserError, match="no such folder"):
-        images.list_images(tmp_path / "none")
-    for name in ("a.png", "a.jpg", "b.png", "c.bmp", "c.png"):
-        (tmp_path / name).touch()
-    listed = r"a\.png has the same stem as a\.jpg, c\.png has the same stem as c\.bmp$"
-    with pytest.raises(UserError, match=listed):
-        images.list_images(tmp_path)
