@@ -1,4 +1,4 @@
-"""Videos on disk <-> frames."""
+"""Reads and writes video files frame by frame."""
 
 import contextlib
 import os
@@ -14,33 +14,33 @@ from egmt_jax.io.images import check_writable
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
 )
-"""Of files that are taken for videos."""
+"""Suffixes of files that are read as videos."""
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
-"""Suffix of a video that can be written -> its codec."""
+"""Codec by suffix of the videos that can be written."""
 
 MISSING = 0.02
-"""Share of the frames that a file tells of which may be missing: containers count roughly."""
+"""Share of the frame count of a file that may be missing: containers store estimates."""
 
-# As OpenCV, see `images`, its FFmpeg would write beside our own message.
+# Damaged files are reported by our own errors.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 class Video:
-    """A video to be read once, frame by frame.
+    """Reads a video once, frame by frame; call `close` at the end.
 
     Args:
-      path: a file that OpenCV's FFmpeg can decode; to be closed by `close`.
+      path: a file that OpenCV's FFmpeg can decode.
 
     Attributes:
       path: the file.
-      rate: frames a second.
-      count: frames that the file tells of; 0 where it does not.
-      first: uint8 RGB [H, W, 3], the first frame.
-      taken: frames that were read until now.
+      rate: frames per second.
+      count: number of frames by the header of the file; 0 if unknown.
+      first: the first frame, uint8 RGB [H, W, 3].
+      taken: number of frames read so far.
 
     Raises:
-      UserError: not a video, or one without frames or frame rate.
+      UserError: not a video, or no frames or frame rate in it.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -55,18 +55,18 @@ class Video:
         if first is None:
             raise UserError(f"{path}: no frames in it")
         if not 0.0 < self.rate < float("inf"):
-            raise UserError(f"{path}: tells no frame rate; encode it again with one")
+            raise UserError(f"{path}: has no frame rate; encode it again with one")
         self.first = first
 
     def _decode(self) -> np.ndarray | None:
-        there, frame = self._capture.read()
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) if there else None
+        found, frame = self._capture.read()
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) if found else None
 
     def read(self) -> np.ndarray | None:
         """The next frame, uint8 RGB [H, W, 3]; None after the last one.
 
         Raises:
-          UserError: the file ends long before it says.
+          UserError: the file ends long before its frame count.
         """
         frame = self.first if self.taken == 0 else self._decode()
         if frame is not None:
@@ -74,12 +74,12 @@ class Video:
         elif self.count - self.taken > max(2.0, MISSING * self.count):
             raise UserError(
                 f"{self.path}: ends after {self.taken} of {self.count} frames: truncated or "
-                "damaged; copy it again, or cut it to what is whole"
+                "damaged; copy it again, or cut it to its intact part"
             )
         return frame
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._capture.release()
 
 
@@ -87,15 +87,15 @@ class Video:
 def writing(
     path: str | os.PathLike, rate: float, size: tuple[int, int]
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Writes a video that has its name when it is complete, and not before.
+    """Writes a video under a temporary name and renames it when it is complete.
 
     Args:
       path: its suffix is one of `CODECS`.
-      rate: frames a second.
-      size: rows and columns; of odd ones the last is lost.
+      rate: frames per second.
+      size: rows and columns; the last one of an odd number is lost.
 
     Yields:
-      A function that adds a frame, uint8 [H, W], or RGB [H, W, 3].
+      A function that adds a frame, uint8 [H, W] or RGB [H, W, 3].
 
     Raises:
       UserError: another suffix, or the file cannot be written.
@@ -117,12 +117,12 @@ def writing(
 
     try:
         if not writer.isOpened():
-            partial.write_bytes(bytes(4096))  # tells where the disk is full
+            partial.write_bytes(bytes(4096))  # raises the reason, such as a full disk
             raise UserError(f"{path}: cannot be written (this OpenCV has no encoder for it)")
         yield write
         writer.release()
-        if _count(partial) != written:  # the writer itself does not tell
-            raise UserError(f"{path}: cannot be written whole (is the disk full?)")
+        if _count(partial) != written:  # the writer itself reports no errors
+            raise UserError(f"{path}: cannot be written completely (is the disk full?)")
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
@@ -132,13 +132,13 @@ def writing(
 
 
 def check_suffix(path: str | os.PathLike) -> None:
-    """Raises UserError where a video of that suffix cannot be written."""
+    """Raises UserError if videos of that suffix cannot be written."""
     if pathlib.Path(path).suffix.lower() not in CODECS:
         raise UserError(f"{path}: the output is a video; end its name in {', '.join(CODECS)}")
 
 
 def _count(path: pathlib.Path) -> int:
-    """Frames that a file tells of, 0 for one that cannot be read."""
+    """Number of frames by the header of a file, 0 if it cannot be read."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()

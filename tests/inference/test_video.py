@@ -221,7 +221,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(fuser, job):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(UserError, match="cannot be written whole"):
+        with pytest.raises(UserError, match="cannot be written completely"):
             fuse_video(fuser, job, Settings())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
