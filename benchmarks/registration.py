@@ -39,14 +39,7 @@ def read(files: PairFiles) -> list[np.ndarray]:
 
 
 def measure(folder: pathlib.Path, count: int, step: int = 1, seed: int = 0) -> dict:
-    """Shares of pairs reported for one set.
-
-    Args:
-      folder: holds `vi` and `ir`.
-      count: pairs to shift; none is drawn twice before all were drawn once.
-      step: tests every `step`-th published pair.
-      seed: for the choice of pairs and shifts.
-    """
+    """Shares of pairs reported: every `step`-th published pair, and `count` shifted pairs."""
     pairs, _ = find_pairs(folder / "vi", folder / "ir")
     rng = np.random.default_rng(seed)
     published = pairs[::step]
