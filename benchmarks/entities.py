@@ -116,10 +116,11 @@ def pointing_summary(rows: Sequence[Mapping]) -> dict[str, dict]:
 def to_markdown(classifier: Mapping, pointing: Mapping, steered: Mapping, source: str) -> str:
     """The page."""
     entities = sorted(classifier["entities"].items(), key=lambda item: -item[1]["prevalence"])
-    scores = [[x[k] for k in ("prevalence", "AP", "gain")] for _, x in entities]
-    named = [(name, str(x["positives"])) for name, x in entities] + [("mean", "")]
-    scores.append(np.mean(scores, axis=0) if scores else [])
-    rows = [[*n, *(f"{x:.3f}" for x in values)] for n, values in zip(named, scores, strict=True)]
+    keys = "prevalence", "AP", "gain"
+    scores = [(name, str(x["positives"]), [x[k] for k in keys]) for name, x in entities]
+    if scores:
+        scores.append(("mean", "", np.mean([values for *_, values in scores], axis=0)))
+    rows = [[*cells, *(f"{x:.3f}" for x in values)] for *cells, values in scores]
     lines = [
         f"# What entities do\n\n{source}, on data that training did not use. Brackets: 95 %",
         "intervals over pairs. Written by `python benchmarks/entities.py`.\n",
