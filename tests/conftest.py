@@ -8,7 +8,7 @@ import pytest
 from etils import epath
 from flax import nnx
 
-from egmt_jax.testing import TINY, tiny_model
+from egmt_jax.testing import TINY, text_features, tiny_model
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -47,6 +47,16 @@ def golden_dir() -> pathlib.Path:
 def annotations_dir() -> pathlib.Path:
     """Folder with caption and entity lists; the test is skipped without it."""
     return _directory("EGMT_ANNOTATIONS_DIR")
+
+
+@pytest.fixture(scope="session")
+def fuser():
+    """A `Fuser` of a tiny model that knows the packaged vocabulary, with one small tile."""
+    from egmt_jax.entities import load_vocabulary
+    from egmt_jax.inference.fuser import Fuser
+
+    names = load_vocabulary().names
+    return Fuser(tiny_model(text_features(len(names))), names, tile=((64, 80),))
 
 
 @pytest.fixture(scope="session")

@@ -235,6 +235,9 @@ class Fuser:
         context: Context,
     ) -> Float32[np.ndarray, "h w"]:
         """Renders a pair, uint8 or float32 in [0, 1], tile by tile; returns luma in [0, 1]."""
+        # The number of entities must not make another program; rendering uses the modulation only.
+        unused = np.zeros((*context.modulation.shape[:3], 0), np.float32)
+        context = dataclasses.replace(context, attention=unused)
         shape, layout = tiles.layout(luma.shape, self._tiles, self._margin)
         fused = np.empty(luma.shape, np.float32)
         for (top, left), core in layout:

@@ -1,4 +1,4 @@
-"""Reduction on the host, the layout of tiles, and the memory that a large image takes."""
+"""The geometry of large images: reduction on the host, tiles, luma of any depth, memory."""
 
 import subprocess
 import sys
@@ -7,41 +7,64 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
+from egmt_jax.inference.arrays import to_luma
 from egmt_jax.models import layers
+from egmt_jax.testing import made_up_pair
 
 
-@pytest.mark.parametrize("size", [(16, 20), (300, 420), (700, 90), (257, 256), (2000, 1100)])
+@pytest.mark.parametrize("size", [(16, 20), (300, 420), (700, 90), (2000, 1100)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_the_reduction_is_the_models_own(size, dtype):
+def test_the_reduction_equals_the_models_own(size, dtype):
     image = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     image = image if dtype == np.uint8 else image / np.float32(255.0)
-    how = tiles.reduction(size, 256)
     expected, height, width, factor = layers.reduce_to(
-        jnp.asarray(tiles.unit(image))[None, ..., None], None, 256
+        jnp.asarray(tiles.to_unit_range(image))[None, ..., None], None, 256
     )
-    reduced = tiles.reduce_image(image, how)
+    reduced, found = tiles.reduce_image(image)
     assert reduced.shape == (height, width)
-    assert how.factor == pytest.approx(float(factor[0]))
-    # Rounding of where cells begin, which is float32 in the model.
+    assert found == pytest.approx(float(factor[0]))
     np.testing.assert_allclose(reduced, expected[0, :, :, 0], atol=2e-5)
 
 
 @pytest.mark.parametrize("size", [(16, 2000), (100, 100), (129, 64), (1025, 333)])
-def test_tiles_cover_every_pixel_once_with_their_margins(size):
-    extent, layout = tiles.layout(size, longest=64, margin=21, align=4)
+@pytest.mark.parametrize("fits", [False, True])
+def test_tiles_cover_every_pixel_once_with_their_margins(size, fits):
+    shapes = [(64, 96), (128, 80)]
+    if fits:
+        shapes = [tiles.fitting(size, 200, 24, 4)]
+        assert all(side % 4 == 0 and side > 48 for side in shapes[0])
+    shape, layout = tiles.layout(size, shapes, margin=24)
+    assert shape in shapes
     covered = np.zeros(size, int)
-    for (top, left), (rows, columns) in layout:
-        covered[rows, columns] += 1
-        for origin, core, side, length in (
-            (top, rows, size[0], extent[0]),
-            (left, columns, size[1], extent[1]),
-        ):
+    for origins, core in layout:
+        covered[core] += 1
+        for origin, part, side, length in zip(origins, core, size, shape, strict=True):
             assert origin % 4 == 0
-            assert 0 < core.stop - core.start <= 64
-            assert origin == 0 or core.start - origin >= 21
-            assert origin + length >= min(side, core.stop + 21)
+            assert origin == 0 or part.start - origin >= 24
+            assert origin + length >= min(side, part.stop + 24)
     assert (covered == 1).all()
+
+
+def test_the_cheapest_shape_is_chosen():
+    shapes = ((64, 64), (128, 128))
+    assert tiles.layout((60, 60), shapes, 24)[0] == (64, 64)
+    assert tiles.layout((100, 100), shapes, 24)[0] == (128, 128)
+
+
+def test_luma_of_any_depth_is_the_same_up_to_rounding():
+    colour, _ = made_up_pair(20, 24)
+    luma = to_luma(colour, "visible")
+    assert luma.dtype == np.uint8
+    for image in (colour.astype(np.uint16) * 257, colour / np.float32(255.0), colour / 255.0):
+        converted = to_luma(image, "visible")
+        assert converted.dtype == np.float32
+        np.testing.assert_allclose(converted * 255.0, luma, atol=0.51)
+    kelvin = np.full((16, 16), 300.0, np.float32)
+    np.testing.assert_array_equal(to_luma(kelvin, "infrared", deep=True), kelvin)
+    with pytest.raises(UserError, match="visible image has values from 300 to 300"):
+        to_luma(kelvin, "visible")
 
 
 @pytest.mark.slow
@@ -55,8 +78,8 @@ import numpy as np
 
 names = load_vocabulary().names
 visible, infrared = (np.tile(image, (16, 16, 1)) for image in made_up_pair(512, 512))
-picture = Fuser(tiny_model(text_features(len(names))), names)(visible, infrared).image
-assert picture.shape == (8192, 8192, 3)
+image = Fuser(tiny_model(text_features(len(names))), names)(visible, infrared).image
+assert image.shape == (8192, 8192, 3)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
