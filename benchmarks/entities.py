@@ -116,8 +116,7 @@ def pointing_summary(rows: Sequence[Mapping]) -> dict[str, dict]:
 def to_markdown(classifier: Mapping, pointing: Mapping, steered: Mapping, source: str) -> str:
     """The page."""
     entities = sorted(classifier["entities"].items(), key=lambda item: -item[1]["prevalence"])
-    keys = "prevalence", "AP", "gain"
-    scores = [(name, str(x["positives"]), [x[k] for k in keys]) for name, x in entities]
+    scores = [(k, str(x["positives"]), (x["prevalence"], x["AP"], x["gain"])) for k, x in entities]
     if scores:
         scores.append(("mean", "", np.mean([values for *_, values in scores], axis=0)))
     rows = [[*cells, *(f"{x:.3f}" for x in values)] for *cells, values in scores]
@@ -184,14 +183,13 @@ def main() -> None:
     classifier = score_classifier(fuser, held_out(*CLASSIFIED, *folders))
     pointing = {name: pointing_summary(rows) for name, rows in pointed.items()}
     effects = {name: steering_effect(rows) for name, rows in steered.items()}
-    source = "A training run" if arguments.workdir else "The released weights"
-    page = to_markdown(classifier, pointing, effects, source)
     summary = {"classifier": classifier, "pointing": pointing, "steering": effects}
     if arguments.out:
         cases = {"pointing": pointed, "steering": steered, "made_with": environment()}
         write_json(arguments.out, summary | {"cases": cases})
     path = arguments.page or pathlib.Path(arguments.workdir or ROOT / "docs", "entities.md")
-    write_atomically(path, page.encode())
+    source = "A training run" if arguments.workdir else "The released weights"
+    write_atomically(path, to_markdown(classifier, pointing, effects, source).encode())
     print(json.dumps(summary, indent=2))
 
 
