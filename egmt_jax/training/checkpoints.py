@@ -76,7 +76,7 @@ class Checkpoints:
             "data": data,
         }
         if is_first():
-            _delete_damaged(self._folder, self._about, _parts(state))
+            _delete_damaged(self._folder, self._about, _parts(state) | {"constants": constants})
         wait_for_all("damaged checkpoints deleted")
         metric = config.evaluation.metric
 
@@ -125,6 +125,7 @@ class Checkpoints:
         items[ABOUT] = ocp.args.JsonSave(self._about | {"scores": scores})
         try:
             if step == self.latest:
+                self._manager.wait_until_finished()
                 self._manager.delete(step)
             self._manager.save(
                 step, args=ocp.args.Composite(**items), metrics=scores or None, force=True

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 import pathlib
 import platform
 import sys
@@ -19,7 +20,7 @@ from tensorboardX.proto import event_pb2
 
 import egmt_jax
 from egmt_jax.errors import UserError
-from egmt_jax.training.processes import is_first
+from egmt_jax.training.processes import is_first, is_remote
 
 HISTORY = "history.jsonl"
 PREFIX = "validation/"
@@ -69,7 +70,8 @@ class RunLog:
         self._rows.append({"step": step, **scalars})
         self._write_history(self._rows[-1:])
         for name, value in scalars.items():
-            self._events.write(step=step, summary=summary.scalar(name, value))
+            if math.isfinite(value):
+                self._events.write(step=step, summary=summary.scalar(name, value))
         self._events.flush()
 
     def has_scores(self, step: int) -> bool:
@@ -92,7 +94,7 @@ class RunLog:
     def _write_history(self, added: list[dict[str, float]] | None = None) -> None:
         """Appends rows, or writes all of them, as always where files cannot be appended to."""
         path = self._folder / HISTORY
-        if added is None or _is_remote(path):
+        if added is None or is_remote(path):
             write_file(path, _lines(self._rows).encode())
             return
         try:
@@ -111,7 +113,7 @@ class _EventFile:
     def __init__(self, folder: epath.Path):
         self._folder = folder
         self._local = None
-        if _is_remote(folder):
+        if is_remote(folder):
             self._local = tempfile.TemporaryDirectory()
         path = pathlib.Path(self._local.name if self._local else folder)
         try:
@@ -130,8 +132,8 @@ class _EventFile:
         try:
             self._writer.flush()
             if self._local:
-                for file in epath.Path(self._local.name).iterdir():
-                    file.copy(self._folder / file.name, overwrite=True)
+                for file in pathlib.Path(self._local.name).iterdir():
+                    (self._folder / file.name).write_bytes(file.read_bytes())
         except OSError as error:
             raise _unwritable(self._folder, error) from error
 
@@ -153,7 +155,7 @@ def write_file(path: epath.Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if _is_remote(path):  # an object appears when it is complete
+        if is_remote(path):  # an object appears when it is complete
             path.write_bytes(content)
             return
         partial = path.with_name(f".{path.name}.partial")
@@ -176,10 +178,6 @@ def read_history(folder: epath.Path) -> list[dict[str, float]]:
 
 def _lines(rows: list[dict[str, float]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def _is_remote(path: epath.Path) -> bool:
-    return "://" in str(path)
 
 
 def _unwritable(path: epath.Path, error: OSError) -> UserError:

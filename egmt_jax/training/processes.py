@@ -98,6 +98,11 @@ def as_first_says(answer: bool) -> bool:
     return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer)))
 
 
+def is_remote(path: epath.Path) -> bool:
+    """Whether a path is in an object store, such as gs://."""
+    return "://" in str(path)
+
+
 @contextlib.contextmanager
 def only_run_in(workdir: epath.Path) -> Iterator[None]:
     """Keeps other runs out of a workdir while the block runs, by a lock file that works anywhere.
@@ -144,16 +149,17 @@ _held: set[str] = set()
 
 
 def _create(path: epath.Path, content: str) -> bool:
-    """Creates a file unless it exists; atomic where the file system has exclusive creation."""
-    try:
-        with path.open("x") as file:
-            file.write(content)
-    except FileExistsError:
-        return False
-    except (ValueError, NotImplementedError):  # an object store without that mode
+    """Creates a file unless it exists; atomic on local disks."""
+    if is_remote(path):  # epath has no exclusive creation
         if path.exists():
             return False
         path.write_text(content)
+        return True
+    try:
+        with open(path, "x") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
     return True
 
 

@@ -176,9 +176,7 @@ def loss_terms(
     model = nnx.merge(graphdef, params, constants)
     visible = batch["visible"]
     # Without infrared data the fused image should be the visible one: so all losses agree on it.
-    infrared = batch["infrared"]
-    if "has_infrared" in batch:
-        infrared = jnp.where(batch["has_infrared"][..., None], infrared, visible)
+    infrared = jnp.where(batch["has_infrared"][..., None], batch["infrared"], visible)
     visual = model.visual(visible, infrared)
     candidates = batch["guide"]
     if objective.source == "shuffled":

@@ -1,6 +1,7 @@
 """Reads models from the checkpoints of a training run (Orbax)."""
 
 import os
+import sys
 from typing import Any
 
 import jax
@@ -56,7 +57,7 @@ def load_model(
     if best:
         steps = _evaluated_steps(folder, steps)
     if not steps:
-        what = "no evaluated checkpoint" if best else "no checkpoint"
+        what = "no best model, because no checkpoint has scores," if best else "no checkpoint"
         raise UserError(f"{workdir}: {what} in it; train there first, or name another folder")
     for step in reversed(steps):
         try:
@@ -83,8 +84,18 @@ def checkpoint_steps(folder: epath.Path) -> list[int]:
 
 def read_checkpoint(path: epath.Path, **items: ocp.args.CheckpointArgs) -> dict[str, Any]:
     """Reads items of a checkpoint in this process; raises whatever goes wrong."""
+    hook = sys.unraisablehook
+
+    def without_closed_loops(unraisable):
+        if str(unraisable.exc_value) != "Event loop is closed":
+            hook(unraisable)
+
+    # When one read fails, Orbax closes its event loop while other reads still want to report to it.
+    sys.unraisablehook = without_closed_loops
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        return dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
+        restored = dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
+    sys.unraisablehook = hook
+    return restored
 
 
 def as_numpy(tree: Any) -> ocp.args.StandardRestore:

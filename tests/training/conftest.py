@@ -1,4 +1,4 @@
-"""Rendered scenes, a config small enough for a test, and whole runs as processes of their own."""
+"""Rendered scenes, a config small enough for a test, and runs as separate processes."""
 
 import os
 import pathlib
@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+import tfds_builders  # noqa: F401  (registers the data sets with TFDS)
 from egmt_jax.data import datasets
+from egmt_jax.training.loop import train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = pathlib.Path(__file__).with_name("tiny.py")
@@ -24,30 +26,34 @@ def scenes_dir(tmp_path_factory):
 
 @pytest.fixture
 def config(scenes_dir):
-    """Six steps of a tiny model on tiny scenes."""
+    """Six steps of a tiny model on tiny scenes, without pictures and evaluations."""
     config = runpy.run_path(str(TINY))["get_config"]()
     config.data.data_dir = str(scenes_dir)
     return config
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
-    """A folder of compiled programs that the processes of all tests share."""
-    return tmp_path_factory.mktemp("compiled")
+def straight(scenes_dir, tmp_path_factory):
+    """Workdir of an uninterrupted run; do not change it."""
+    folder = tmp_path_factory.mktemp("straight")
+    config = runpy.run_path(str(TINY))["get_config"]()
+    config.data.data_dir = str(scenes_dir)
+    train(config, folder)
+    return folder
 
 
 @pytest.fixture
-def launch(scenes_dir, compiled):
-    """Starts `launch.py` on the tiny config; `finish` waits for what it returns.
+def launch(scenes_dir, tmp_path_factory):
+    """Starts `launch.py` on the tiny config; `finish` waits for it.
 
-    Call with the workdir, more arguments, and the number of CPU devices.
+    Call it with the workdir, more arguments, and the number of CPU devices.
     """
     running = []
 
     def start(workdir, *arguments, devices=1):
         environment = os.environ | {
             "JAX_NUM_CPU_DEVICES": str(devices),
-            "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "compiled"),
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
             "JAX_PLATFORMS": "cpu",
@@ -79,7 +85,7 @@ def launch(scenes_dir, compiled):
 
 @pytest.fixture
 def finish():
-    """Waits for a process: its exit code and all it printed."""
+    """Waits for a process and returns its exit code and output."""
 
     def wait(process, seconds=900):
         output, _ = process.communicate(timeout=seconds)
