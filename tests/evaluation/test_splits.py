@@ -1,4 +1,4 @@
-"""Export and evaluation of a split, and that `egmt metrics` gives the same table."""
+"""Export and evaluation of a split; `egmt metrics` gives the same table."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+import tfds_builders  # noqa: F401  (registers the data sets)
 from egmt_jax.cli.main import main
 from egmt_jax.data import datasets, pipeline
 from egmt_jax.entities import load_vocabulary
@@ -15,13 +16,14 @@ from egmt_jax.evaluation import splits
 from egmt_jax.inference.fuser import Fuser
 from egmt_jax.io import images
 from egmt_jax.metrics import METRICS
+from egmt_jax.training import validation
 from egmt_jax.training.loop import train
 from egmt_jax.weights.checkpoint import load_model
 
 
 @pytest.fixture(scope="module")
 def run(trained):
-    """Config and workdir of a short run that has been exported and evaluated, and the table."""
+    """Config and workdir of a run, its contact sheet, and its table."""
     config = load_model(trained)[2]
     sheet = splits.export(config, trained)
     return config, trained, sheet, splits.evaluate(config, trained)
@@ -29,7 +31,7 @@ def run(trained):
 
 def pairs_of(config):
     data_set = datasets.open_set(config.data.name, config.data)
-    source = datasets.source(data_set, config.data.test_split)
+    source = datasets.records(data_set, config.data.test_split)
     return {pair.id: pair for pair in (pipeline.to_pair(source[k]) for k in range(len(source)))}
 
 
@@ -54,7 +56,7 @@ def test_the_contact_sheet_is_a_picture(run):
     assert images.read_image(run[2]).shape[2] == 3
 
 
-def test_evaluation_leaves_a_table_rows_and_a_record(run):
+def test_evaluation_writes_a_table_rows_and_a_record(run):
     config, workdir, _, table = run
     folder = workdir / "evaluate" / "entity_scenes" / "tiny" / "test"
     assert (folder / "table.md").read_text() == table
@@ -71,7 +73,7 @@ def test_evaluation_leaves_a_table_rows_and_a_record(run):
     assert 0.0 <= results["classifier"]["mAP"] <= 1.0
 
 
-def test_the_metrics_command_gives_the_same_rows_and_line_of_the_table(run, tmp_path, capsys):
+def test_the_metrics_command_gives_the_same_rows_and_table(run, tmp_path, capsys):
     config, workdir, _, table = run
     for name, pair in pairs_of(config).items():
         images.write_png(tmp_path / "vi" / f"{name}.png", pair.visible)
@@ -92,7 +94,7 @@ def test_the_metrics_command_gives_the_same_rows_and_line_of_the_table(run, tmp_
 
 
 @pytest.mark.slow
-def test_the_best_model_is_taken_where_asked_for(run, tmp_path):
+def test_the_best_model_is_used_on_request(run, tmp_path, monkeypatch):
     config, workdir, _, _ = run
     with pytest.raises(
         UserError, match="no best model, which evaluations during training keep, in"
@@ -101,13 +103,16 @@ def test_the_best_model_is_taken_where_asked_for(run, tmp_path):
     config = config.copy_and_resolve_references()
     config.optimizer.steps, config.evaluation.every = 4, 2
     values = iter([0.9, 0.5])
-    train(config, tmp_path, evaluate=lambda model, pairs: dict.fromkeys(METRICS, next(values)))
+    monkeypatch.setattr(
+        validation, "score_model", lambda model, pairs, policy: dict.fromkeys(METRICS, next(values))
+    )
+    train(config, tmp_path)
     newest = [images.read_image(path) for path in pictures(config, tmp_path)]
     best = [images.read_image(path) for path in pictures(config, tmp_path, best=True)]
     assert any((one != other).any() for one, other in zip(newest, best, strict=True))
     fuser = Fuser(load_model(tmp_path, best=True)[0], load_vocabulary().names)
     _, pair = min(pairs_of(config).items())
-    expected = images.to_uint8(fuser(pair.luma, pair.infrared).fused)
+    expected = images.to_uint8(fuser(pair.luma, pair.infrared).luma)
     np.testing.assert_array_equal(best[0][..., 0], expected)
 
 
@@ -118,22 +123,25 @@ def pictures(config, workdir, best=False):
     return [path for _, path in sorted(exported(workdir, "grey", split).items())]
 
 
-def test_a_split_that_was_trained_on_is_told(run, tmp_path, caplog):
+def test_a_split_that_was_trained_on_gives_a_warning(run, tmp_path, caplog):
     config, workdir, _, _ = run
     shutil.copytree(workdir / "checkpoints", tmp_path / "checkpoints")
     splits.export(config, tmp_path)
-    assert "it has seen pairs" not in caplog.text
+    assert "overlaps the split" not in caplog.text
     for split in ("train[:2]", "train"):
         other = config.copy_and_resolve_references()
         other.data.test_split = split
         caplog.clear()
         splits.export(other, tmp_path)
-        assert "it has seen pairs of the split train" in caplog.text
+        assert "which overlaps the split train" in caplog.text
 
 
-def test_a_split_that_is_not_there_is_told(run):
+def test_invalid_configs_are_errors(run):
     config, workdir, _, _ = run
     other = config.copy_and_resolve_references()
     other.data.test_split = "dev"
     with pytest.raises(UserError, match="'dev'"):
+        splits.evaluate(other, workdir)
+    other.evaluation.guidance = "sentence"
+    with pytest.raises(UserError, match="known are predicted, own, shuffled, none"):
         splits.evaluate(other, workdir)

@@ -1,21 +1,21 @@
-"""An exported model: the same pictures, by a program that has jax and not this package."""
+"""An exported model gives the same images with jax and without this package."""
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from egmt_jax.entities import load_vocabulary
+from egmt_jax.cli.main import main
 from egmt_jax.errors import UserError
 from egmt_jax.inference.export import PLATFORMS, export_model
-from egmt_jax.inference.fuser import Fuser
-from egmt_jax.testing import made_up_pair, text_features, tiny_model
+from egmt_jax.inference.fuser import by_names
+from egmt_jax.testing import made_up_pair
 
-NAMES = load_vocabulary().names
-GUIDANCE = {"itself": None, "named": ["car", "person"], "none": []}
+GUIDANCE = {"predicted": None, "named": ["car", "person"], "none": []}
 
 ELSEWHERE = """
 import sys
@@ -51,14 +51,11 @@ else:
 
 
 @pytest.fixture(scope="module")
-def fuser():
-    return Fuser(tiny_model(text_features(len(NAMES))), NAMES)
-
-
-@pytest.fixture(scope="module")
 def exported(fuser, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("export") / "model"
-    export_model(fuser, folder)
+    folder = tmp_path_factory.mktemp("export") / "new" / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("egmt_jax.inference.fuser.load_fuser", {pathlib.Path("run"): fuser}.get)
+        assert main(["export-model", "-o", str(folder), "--checkpoint", "run"]) == 0
     return folder
 
 
@@ -69,7 +66,7 @@ def pairs(size, batch=2):
 
 
 @pytest.mark.parametrize("size", [(47, 61), pytest.param((300, 421), marks=pytest.mark.slow)])
-def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported, tmp_path, size):
+def test_without_this_package_it_gives_the_images_of_the_fuser(fuser, exported, tmp_path, size):
     np.savez(tmp_path / "pairs.npz", *(images / np.float32(255.0) for images in pairs(size)))
     arguments = exported, tmp_path / "pairs.npz", json.dumps(GUIDANCE), tmp_path / "results.npz"
     subprocess.run(
@@ -82,16 +79,17 @@ def test_without_this_package_it_gives_the_pictures_of_the_fuser(fuser, exported
     for guide, entities in GUIDANCE.items():
         fused, probabilities = results[f"{guide} fused"], results[f"{guide} probabilities"]
         assert fused.shape == (2, *size, 1)
-        for k, expected in enumerate(fuser.batch(*pairs(size), entities)):
-            np.testing.assert_allclose(fused[k, ..., 0], expected.fused, atol=1e-4)
+        for k, pair in enumerate(zip(*pairs(size), strict=True)):
+            expected = fuser(*pair, by_names(entities))
+            np.testing.assert_allclose(fused[k, ..., 0], expected.luma, atol=1e-4)
             np.testing.assert_allclose(
                 probabilities[k], [*expected.probabilities.values()], atol=1e-4
             )
-    itself, named, none = (results[f"{guide} fused"] for guide in GUIDANCE)
-    assert min(np.abs(a - b).max() for a, b in ((itself, named), (named, none))) > 1e-3
+    predicted, named, none = (results[f"{guide} fused"] for guide in GUIDANCE)
+    assert min(np.abs(named - other).max() for other in (predicted, none)) > 1e-3
 
 
-def test_it_is_lowered_for_cpu_gpu_and_tpu_and_tells_no_folder_of_this_machine(exported):
+def test_it_is_lowered_for_every_platform_without_folders_of_this_machine(exported):
     import jax.export
 
     for name in ("self_guided.jax", "guided.jax"):
@@ -102,7 +100,7 @@ def test_it_is_lowered_for_cpu_gpu_and_tpu_and_tells_no_folder_of_this_machine(e
     assert PLATFORMS == ("cpu", "cuda", "tpu")
 
 
-def test_the_readme_names_every_file_of_the_folder_and_nothing_is_left_beside_it(exported):
+def test_the_readme_names_every_file_and_nothing_else_is_written(exported, fuser):
     files = {path.name for path in exported.iterdir()}
     assert files - {"README.txt"} == {
         "guided.jax",
@@ -113,11 +111,11 @@ def test_the_readme_names_every_file_of_the_folder_and_nothing_is_left_beside_it
     }
     readme = (exported / "README.txt").read_text()
     assert all(name in readme for name in files - {"README.txt"})
-    assert json.loads((exported / "vocabulary.json").read_text()) == list(NAMES)
+    assert json.loads((exported / "vocabulary.json").read_text()) == list(fuser.names)
     assert [path.name for path in exported.parent.iterdir()] == ["model"]
 
 
-def test_what_fails_leaves_nothing(fuser, tmp_path, monkeypatch):
+def test_a_failure_leaves_nothing(fuser, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -128,15 +126,23 @@ def test_what_fails_leaves_nothing(fuser, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_something_or_is_a_file_is_told(fuser, tmp_path, monkeypatch):
-    (tmp_path / "here").mkdir()
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("new", "no checkpoint in it"),
+        ("full", "full: is not empty; name a new folder"),
+        ("full/file", "file: is a file; name a new folder"),
+        ("full/file/below", "cannot be written"),
+        ("here", "here: is the current folder; name a new one"),
+    ],
+)
+def test_invalid_arguments_are_errors_of_one_line(tmp_path, monkeypatch, capsys, out, message):
+    for name in ("full", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "file").touch()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(UserError, match="here: is the current folder; name a new one"):
-        export_model(fuser, ".")
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match="is not empty; name a new folder"):
-        export_model(fuser, tmp_path)
-    for out in ("file", "file/below"):
-        with pytest.raises(UserError, match=r"file: is (a file|not a folder); name"):
-            export_model(fuser, tmp_path / out)
-    assert (tmp_path / "file").read_text() == "mine"
+    assert main(["export-model", "-o", str(tmp_path / out), "--checkpoint", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "new").exists()

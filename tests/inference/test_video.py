@@ -1,4 +1,4 @@
-"""Videos: complete or not there, at their rate and size, and without flicker."""
+"""Videos: written completely or not at all, at their rate and size, without flicker."""
 
 import resource
 
@@ -6,26 +6,20 @@ import cv2
 import numpy as np
 import pytest
 
-from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.inference.files import Job, Settings
-from egmt_jax.inference.fuser import Fuser
 from egmt_jax.inference.video import VideoFuser, fuse_video
+from egmt_jax.io.pairs import PairFiles
 from egmt_jax.io.thermal import InfraredRange
 from egmt_jax.io.videos import Video, writing
-from egmt_jax.testing import made_up_pair, text_features, tiny_model
+from egmt_jax.models import UNGUIDED, Guidance
+from egmt_jax.testing import made_up_pair
 
-NAMES = load_vocabulary().names
 SIZE = (48, 64)
 
 
-@pytest.fixture(scope="module")
-def fuser():
-    return Fuser(tiny_model(text_features(len(NAMES))), NAMES)
-
-
 def moving(count, size=SIZE):
-    """Visible and infrared frames of a warm thing that crosses a still scene."""
+    """Visible and infrared frames of a warm object that crosses a static scene."""
     visible, infrared = made_up_pair(*size)
     frames = [(visible.copy(), infrared.copy()) for _ in range(count)]
     for number, (v, i) in enumerate(frames):
@@ -52,39 +46,38 @@ def read(path):
 @pytest.fixture
 def job(tmp_path):
     """A good pair of 8 frames."""
-    visible, infrared = moving(8)
-    return Job(
-        write(tmp_path / "vi.mp4", visible),
-        write(tmp_path / "ir.mp4", infrared),
-        tmp_path / "out" / "fused.mp4",
-    )
+    paths = [write(tmp_path / f"{n}.mp4", f) for n, f in zip(("vi", "ir"), moving(8), strict=True)]
+    return Job(PairFiles("", *paths), tmp_path / "out" / "fused.mp4")
 
 
 def test_number_rate_size_and_colour_of_the_frames_are_kept(fuser, job):
-    assert fuse_video(fuser, job, Settings(["person"])) == []
+    guidance = Guidance(("person",))
+    assert fuse_video(fuser, job, Settings(guidance)) == []
     frames, rate = read(job.out)
     assert (len(frames), rate) == (8, 25.0)
-    sources = zip(read(job.visible)[0], read(job.infrared)[0], strict=True)
-    steady = VideoFuser(fuser, 25.0, ["person"])
+    sources = zip(read(job.pair.visible)[0], read(job.pair.infrared)[0], strict=True)
+    steady = VideoFuser(fuser, 25.0, guidance)
     for frame, pair in zip(frames, sources, strict=True):
         assert frame.shape == (*SIZE, 3)
-        # The codec loses some: more would be another frame, or red for blue.
+        # A larger loss than the codec's means another frame, or red and blue exchanged.
         assert np.abs(frame.astype(float) - steady(*pair).image).mean() < 6.0
     assert np.ptp(frames[0].astype(float).mean(axis=(0, 1))) > 10.0
     assert [path.name for path in job.out.parent.iterdir()] == ["fused.mp4"]
 
 
-def test_the_shorter_one_counts_sizes_are_resampled_and_grey_is_grey(fuser, job, tmp_path):
+def test_the_shorter_video_sizes_and_grey_output(fuser, job, tmp_path):
     short = [cv2.resize(frame, (32, 24)) for frame in moving(7)[1]]
-    job = Job(job.visible, write(tmp_path / "short.avi", short), tmp_path / "fused.avi")
-    (warning,) = fuse_video(fuser, job, Settings([], size="infrared", grey=True, black_hot=True))
+    pair = PairFiles("", job.pair.visible, write(tmp_path / "short.avi", short))
+    job = Job(pair, tmp_path / "fused.avi")
+    settings = Settings(UNGUIDED, size="infrared", grey=True, black_hot=True)
+    (warning,) = fuse_video(fuser, job, settings)
     assert "short.avi: ends after 7 frames, before" in warning
     frames, rate = read(job.out)
     assert (len(frames), rate, frames[0].shape) == (7, 25.0, (24, 32, 3))
     assert np.ptp(np.asarray(frames).astype(int), axis=-1).max() <= 3  # the codec's rounding
 
 
-def test_odd_sides_are_told(fuser, tmp_path):
+def test_odd_sides_give_a_warning(fuser, tmp_path):
     paths = tmp_path / "v.avi", tmp_path / "i.avi"
     for path, frames in zip(paths, moving(2, (33, 49)), strict=True):
         code = cv2.VideoWriter.fourcc(*"MJPG")  # this one keeps odd sides
@@ -92,18 +85,18 @@ def test_odd_sides_are_told(fuser, tmp_path):
         for frame in frames:
             writer.write(frame)
         writer.release()
-    (warning,) = fuse_video(fuser, Job(*paths, tmp_path / "o.mov"), Settings())
+    (warning,) = fuse_video(fuser, Job(PairFiles("", *paths), tmp_path / "o.mov"), Settings())
     assert "o.mov: 49 x 33 pixels, but videos have even sides" in warning
     frames, _ = read(tmp_path / "o.mov")
     assert [frame.shape for frame in frames] == [(32, 48, 3)] * 2
 
 
-def test_a_fraction_of_a_frame_a_second_is_kept(tmp_path):
+def test_fractional_frame_rates_are_kept(tmp_path):
     for suffix in (".mp4", ".mov", ".avi"):
         assert read(write(tmp_path / f"v{suffix}", moving(2)[0], 29.97))[1] == pytest.approx(29.97)
 
 
-def test_the_noise_of_one_source_does_not_make_a_still_scene_flicker(fuser):
+def test_noise_of_one_source_does_not_make_a_static_scene_flicker(fuser):
     visible, infrared = made_up_pair(*SIZE)
     rng = np.random.default_rng(0)
     steady, means = VideoFuser(fuser, 25.0), []
@@ -111,23 +104,23 @@ def test_the_noise_of_one_source_does_not_make_a_still_scene_flicker(fuser):
         noise = rng.normal(0.0, rng.uniform(0.0, 50.0), infrared.shape)
         noisy = 128 + 0.3 * (infrared - 128.0) + noise - noise.mean()
         pair = visible, np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-        means.append((steady(*pair).fused.mean(), fuser(*pair).fused.mean()))
+        means.append((steady(*pair).luma.mean(), fuser(*pair).luma.mean()))
     smooth, alone = np.abs(np.diff(means, axis=0)).mean(axis=0)
     assert alone > 1.0 / 255.0
     assert smooth < 0.2 * alone
 
 
-def test_the_first_frame_is_the_picture_and_a_cut_begins_anew(fuser):
+def test_the_first_frame_equals_a_single_fusion_and_a_cut_resets(fuser):
     scene = made_up_pair(*SIZE)
     other = scene[0], 255 - scene[1]
     brighter = scene[0], np.clip(scene[1] + 9.0, 0, 255).astype(np.uint8)
     steady = VideoFuser(fuser, 25.0)
-    np.testing.assert_allclose(steady(*scene).fused, fuser(*scene).fused, atol=1e-5)
-    assert np.abs(steady(*brighter).fused - fuser(*brighter).fused).max() > 1e-3
-    np.testing.assert_allclose(steady(*other).fused, fuser(*other).fused, atol=1e-5)
+    np.testing.assert_allclose(steady(*scene).luma, fuser(*scene).luma, atol=1e-5)
+    assert np.abs(steady(*brighter).luma - fuser(*brighter).luma).max() > 1e-3
+    np.testing.assert_allclose(steady(*other).luma, fuser(*other).luma, atol=1e-5)
 
 
-def test_what_is_global_follows_within_its_time_whatever_the_rate(fuser):
+def test_averages_follow_within_their_time_at_any_rate(fuser):
     scene = made_up_pair(*SIZE)
     brighter = scene[0], np.clip(scene[1] + 9.0, 0, 255).astype(np.uint8)
     left = []
@@ -139,11 +132,11 @@ def test_what_is_global_follows_within_its_time_whatever_the_rate(fuser):
         first, end = (np.asarray([*fuser(*x).probabilities.values()]) for x in (scene, brighter))
         now = np.asarray([*last.probabilities.values()])
         left.append(np.abs(now - end).sum() / np.abs(first - end).sum())
-    # After a second, two time constants of the logits.
+    # A second is two time constants of the logits.
     np.testing.assert_allclose(left, np.exp(-2.0), atol=0.02)
 
 
-def test_percentiles_of_each_frame_are_refused(fuser):
+def test_percentiles_are_an_error(fuser):
     with pytest.raises(UserError, match="differ from frame to frame and flicker"):
         VideoFuser(fuser, 25.0, infrared_range=InfraredRange(1.0, 99.0, percent=True))
 
@@ -169,9 +162,9 @@ def write_none(path):
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_cannot_be_fused_is_one_line_and_leaves_nothing(fuser, job, capfd, case):
+def test_invalid_videos_are_errors_of_one_line_and_write_nothing(fuser, job, capfd, case):
     breaks, message = BROKEN[case]
-    breaks(job.visible.parent)
+    breaks(job.pair.visible.parent)
     with pytest.raises(UserError, match=message) as error:
         fuse_video(fuser, job, Settings())
     assert "ir.mp4" in str(error.value)
@@ -180,32 +173,22 @@ def test_what_cannot_be_fused_is_one_line_and_leaves_nothing(fuser, job, capfd, 
     assert capfd.readouterr().err == ""
 
 
-def test_one_that_ends_before_it_says_is_told_and_leaves_nothing(fuser, job, tmp_path):
+def test_a_truncated_video_is_an_error_and_writes_nothing(fuser, job, tmp_path):
     path = truncated(write(tmp_path / "ir.avi", moving(30)[1]))
+    pair = PairFiles("", write(job.pair.visible, moving(30)[0]), path)
     with pytest.raises(UserError, match=r"ir\.avi: ends after \d+ of 30 frames: truncated"):
-        fuse_video(fuser, Job(write(job.visible, moving(30)[0]), path, job.out), Settings())
+        fuse_video(fuser, Job(pair, job.out), Settings())
     assert list(job.out.parent.iterdir()) == []
 
 
-def test_an_output_that_cannot_be_written_is_told(fuser, job):
+def test_an_output_that_cannot_be_written_is_an_error(fuser, job):
     with pytest.raises(UserError, match=r"name in \.mp4, \.mov, \.avi"):
         fuse_video(fuser, job._replace(out=job.out.with_suffix(".mkv")), Settings())
     with pytest.raises(UserError, match="cannot be written"):
-        fuse_video(fuser, job._replace(out=job.visible / "o.mp4"), Settings())
+        fuse_video(fuser, job._replace(out=job.pair.visible / "o.mp4"), Settings())
 
 
-def test_a_disk_that_is_full_already_is_told(fuser, job):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        with pytest.raises(UserError, match=r"cannot be written \(File too large\)"):
-            fuse_video(fuser, job, Settings())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert list(job.out.parent.iterdir()) == []
-
-
-def test_an_interrupted_one_leaves_nothing(fuser, job, monkeypatch):
+def test_an_interruption_leaves_nothing(fuser, job, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
@@ -215,13 +198,17 @@ def test_an_interrupted_one_leaves_nothing(fuser, job, monkeypatch):
     assert list(job.out.parent.iterdir()) == []
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(fuser, job):
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [(0, r"cannot be written \(File too large\)"), (1000, "cannot be written completely")],
+)
+def test_a_full_disk_is_an_error_and_an_existing_file_stays(fuser, job, limit, message):
     job.out.parent.mkdir()
     job.out.write_bytes(b"mine")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
     try:
-        with pytest.raises(UserError, match="cannot be written completely"):
+        with pytest.raises(UserError, match=message):
             fuse_video(fuser, job, Settings())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
