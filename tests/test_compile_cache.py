@@ -1,4 +1,4 @@
-"""What is compiled is kept where the user's caches are, and nowhere that cannot be written."""
+"""Compiled programs are kept in the user's cache folder."""
 
 import jax
 import pytest
@@ -18,14 +18,14 @@ def unset():
         jax.config.update(name, value)
 
 
-def test_the_folder_is_made_among_the_users_caches(monkeypatch, tmp_path):
+def test_the_folder_is_created_in_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     keep_compiled()
     assert getattr(jax.config, FOLDER) == str(tmp_path / "caches" / "egmt-jax")
     assert (tmp_path / "caches" / "egmt-jax").is_dir()
 
 
-def test_a_folder_that_is_set_stays(monkeypatch, tmp_path):
+def test_a_configured_folder_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     jax.config.update(FOLDER, "mine")
     keep_compiled()
@@ -33,7 +33,7 @@ def test_a_folder_that_is_set_stays(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_no_folder_can_be_made_nothing_is_kept(monkeypatch, tmp_path):
+def test_without_a_writable_folder_nothing_is_kept(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     keep_compiled()

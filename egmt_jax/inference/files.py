@@ -151,7 +151,7 @@ def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]
       UserError: a file cannot be read or has fewer than 16 pixels, both are one file, or the
         aspect ratios differ by more than `ASPECT`.
     """
-    deep, infrared = images.read_deep_image(files.visible), images.read_deep_image(files.infrared)
+    deep, infrared = (images.read_image(p, deep=True) for p in (files.visible, files.infrared))
     pair, warnings = prepare(files, _eight_bits(deep, files.visible), infrared, size)
     if deep.dtype == np.uint16 and (brightest := int(deep.max())) < FEW_OF_16_BITS:
         warning = (

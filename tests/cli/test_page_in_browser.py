@@ -1,4 +1,4 @@
-"""The page of `egmt app` in a real browser, as a user has it; needs gradio, selenium, Chromium."""
+"""The page of `egmt app` in a real browser; needs gradio, selenium and Chromium."""
 
 import json
 import os
@@ -48,8 +48,8 @@ def server(trained, tmp_path_factory):
         yield line.split()[0]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
-    assert not list(folder.glob("egmt-app-*")), "what users gave is still there"
-    assert list((folder / "caches" / "egmt-jax").iterdir()), "the next start compiles anew"
+    assert not list(folder.glob("egmt-app-*")), "images of users remain"
+    assert list((folder / "caches" / "egmt-jax").iterdir()), "the next start compiles again"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def files(tmp_path):
 
 
 def wait(browser, condition):
-    """What a condition gives as soon as that is true."""
+    """The result of a condition, as soon as it is true."""
     return WebDriverWait(browser, PATIENCE, 0.3).until(lambda _: condition())
 
 
@@ -92,7 +92,7 @@ def fuse(browser):
 
 
 def picture(browser):
-    """Address of the fused picture, which its content gives, or None."""
+    """URL of the fused image, which its content determines, or None."""
     found = browser.find_elements(By.CSS_SELECTOR, "#against-visible img")
     return found[-1].get_attribute("src") if found else None
 
@@ -103,14 +103,14 @@ def text(browser, name):
 
 
 def hosts(browser):
-    """Everything the page has asked for, by host."""
+    """The hosts of all requests of the page."""
     messages = [json.loads(row["message"])["message"] for row in browser.get_log("performance")]
     asked = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     urls = [urlsplit(each["request"]["url"]) for each in asked]
     return {url.hostname for url in urls if url.scheme in ("http", "https", "ws", "wss")}
 
 
-def test_a_pair_is_fused_and_fused_anew_by_other_entities(browser, files, tmp_path):
+def test_a_pair_is_fused_and_again_with_other_entities(browser, files, tmp_path):
     for name, path in zip(("visible", "infrared"), files, strict=True):
         upload(browser, name, path)
     fuse(browser)
@@ -137,8 +137,8 @@ def test_a_pair_is_fused_and_fused_anew_by_other_entities(browser, files, tmp_pa
     assert hosts(browser) == {urlsplit(browser.current_url).hostname}
 
 
-def test_a_file_that_is_no_picture_gives_a_message(browser, files, tmp_path):
-    (tmp_path / "text.png").write_text("not a picture")
+def test_a_file_that_is_not_an_image_gives_a_message(browser, files, tmp_path):
+    (tmp_path / "text.png").write_text("not an image")
     upload(browser, "visible", tmp_path / "text.png")
     upload(browser, "infrared", files[1])
     fuse(browser)
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_picture_gives_a_message(browser, files, tmp_path):
     assert picture(browser) is None
 
 
-def test_an_immense_picture_gives_a_message(browser, files, tmp_path):
+def test_a_huge_image_gives_a_message(browser, files, tmp_path):
     write_png(tmp_path / "large.png", np.zeros((5000, 5001), np.uint8))
     upload(browser, "visible", tmp_path / "large.png")
     upload(browser, "infrared", files[1])
@@ -157,7 +157,7 @@ def test_an_immense_picture_gives_a_message(browser, files, tmp_path):
     wait(browser, lambda: "large.png: more than 25000000 pixels" in text(browser, "notes"))
 
 
-def test_one_user_does_not_see_what_another_has(browser, files, server):
+def test_sessions_are_separate(browser, files, server):
     for name, path in zip(("visible", "infrared"), files, strict=True):
         upload(browser, name, path)
     fuse(browser)
@@ -167,20 +167,20 @@ def test_one_user_does_not_see_what_another_has(browser, files, server):
     wait(browser, lambda: browser.find_elements(By.ID, "fuse"))
     assert picture(browser) is None
     fuse(browser)
-    wait(browser, lambda: "no visible picture" in text(browser, "notes"))
+    wait(browser, lambda: "no visible image" in text(browser, "notes"))
 
 
-def test_an_example_is_fused_as_it_is_picked(browser):
+def test_a_picked_example_is_fused(browser):
     examples = wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#examples button"))
     examples[0].click()
     wait(browser, lambda: picture(browser))
     assert "0-visible" in text(browser, "visible")
 
 
-def test_a_port_that_is_taken_is_one_line(server, trained):
+def test_a_port_in_use_is_an_error_of_one_line(server, trained):
     command = [sys.executable, "-m", "egmt_jax", "app", "--checkpoint", str(trained)]
     port = str(urlsplit(server).port)
     done = subprocess.run([*command, "--port", port], capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"127.0.0.1:{port}: cannot be listened on" in done.stderr
+    assert f"127.0.0.1:{port}: cannot listen" in done.stderr
     assert "Traceback" not in done.stderr
