@@ -16,28 +16,15 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 from egmt_jax.errors import UserError
 from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
+from egmt_jax.weights import checkpoint as files
 from egmt_jax.weights import load_packed
-from egmt_jax.weights.checkpoint import (
-    ABOUT,
-    FOLDER,
-    as_numpy,
-    checkpoint_steps,
-    first_line,
-    load_model,
-    quality,
-    read_checkpoint,
-)
 
-SAME = (
-    "model",
-    "text_features",
-    "seed",
-    "data.batch_size",
-    "data.crop",
-    "optimizer.ema",
-    "start_from",
-)
+SAME = ["model", "text_features", "seed", "start_from"]
+SAME += ["data.batch_size", "data.crop", "optimizer.ema"]
 """Fields of the config that must not change when a run is resumed."""
+
+FORMAT = 2
+"""Number of the format; the state of another one cannot be restored."""
 
 RELEASED = "released"
 
@@ -67,9 +54,10 @@ class Checkpoints:
         constants: dict[str, Any],
         state: TrainState,
     ):
-        self._folder = workdir / FOLDER
+        self._folder = workdir / files.FOLDER
         self._constants = constants
         self._about = {
+            "format": FORMAT,
             "config": json.loads(config.to_json()),
             "vocabulary": list(vocabulary),
             "text_dimension": constants["text_features"].shape[1],
@@ -81,25 +69,21 @@ class Checkpoints:
         metric = config.evaluation.metric
 
         def best(scores):
-            return quality(metric, scores[metric]) if metric in scores else -math.inf
+            return files.quality(metric, scores[metric]) if metric in scores else -math.inf
 
+        newest = LatestN(config.checkpoint.keep)
+        best_one = BestN(n=1, get_metric_fn=best, keep_checkpoints_without_metrics=False)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=AnyPreservationPolicy([newest, best_one]),
+            best_fn=best,  # without it Orbax would not keep the scores
+            create=True,
+            cleanup_tmp_directories=True,
+        )
         try:
-            self._manager = ocp.CheckpointManager(
-                self._folder,
-                options=ocp.CheckpointManagerOptions(
-                    preservation_policy=AnyPreservationPolicy(
-                        [
-                            LatestN(config.checkpoint.keep),
-                            BestN(n=1, get_metric_fn=best, keep_checkpoints_without_metrics=False),
-                        ]
-                    ),
-                    best_fn=best,  # without it Orbax would not keep the scores
-                    create=True,
-                    cleanup_tmp_directories=True,
-                ),
-            )
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
         except Exception as error:
-            raise UserError(f"{self._folder}: cannot be read ({first_line(error)})") from error
+            reason = files.first_line(error)
+            raise UserError(f"{self._folder}: cannot be read ({reason})") from error
 
     @property
     def latest(self) -> int | None:
@@ -109,10 +93,7 @@ class Checkpoints:
     def save(self, state: TrainState, step: int, scores: dict[str, float] | None = None) -> None:
         """Saves the state after `step` steps; returns before the files are written.
 
-        Args:
-          state: the training state.
-          step: steps done.
-          scores: scores of the model, if it was evaluated; replaces a checkpoint without scores.
+        With scores of an evaluation it replaces a checkpoint of the same step without scores.
 
         Raises:
           UserError: this or an earlier checkpoint cannot be written.
@@ -122,7 +103,7 @@ class Checkpoints:
         items = {name: ocp.args.StandardSave(part) for name, part in _parts(state).items()}
         items["constants"] = ocp.args.StandardSave(self._constants)
         scores = {name: value for name, value in (scores or {}).items() if math.isfinite(value)}
-        items[ABOUT] = ocp.args.JsonSave(self._about | {"scores": scores})
+        items[files.ABOUT] = ocp.args.JsonSave(self._about | {"scores": scores})
         try:
             if step == self.latest:
                 self._manager.wait_until_finished()
@@ -136,12 +117,9 @@ class Checkpoints:
     def restore(self, state: TrainState) -> TrainState:
         """The state of the newest checkpoint, with the shardings of `state`."""
         step, parts = self.latest, _parts(state)
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                **{name: ocp.args.StandardRestore(_abstract(part)) for name, part in parts.items()}
-            ),
-        )
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, parts)
+        items = {name: ocp.args.StandardRestore(part) for name, part in abstract.items()}
+        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         count = jax.device_put(np.asarray(step, np.int32), state.step.sharding)
         return TrainState(count, **{name: restored[name] for name in parts})
 
@@ -159,24 +137,20 @@ class Checkpoints:
         self._manager.close()
 
     def _failure(self, error: Exception) -> UserError:
+        reason, steps = files.first_line(error), files.checkpoint_steps(self._folder)
         return UserError(
-            f"{self._folder}: a checkpoint cannot be written ({first_line(error)}); free some disk "
-            f"space and run again. Complete checkpoints: steps {checkpoint_steps(self._folder)}"
+            f"{self._folder}: a checkpoint cannot be written ({reason}); free some disk space and "
+            f"run again. Complete checkpoints: steps {steps}"
         )
 
 
 def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The initial parameters of a new run that does not start with random ones.
-
-    Args:
-      start_from: workdir of a run, for its newest checkpoint, or "released" for the weights of the
-        package.
-      params: parameters of the new run, for their names and shapes.
+    """The parameters of the newest checkpoint of a workdir, or of the "released" weights.
 
     Raises:
-      UserError: there are no parameters, or they do not fit.
+      UserError: there are none, or they have other names or shapes than `params`.
     """
-    model = load_packed().model if start_from == RELEASED else load_model(start_from)[0]
+    model = load_packed().model if start_from == RELEASED else files.load_model(start_from)[0]
     found = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     if jax.tree.map(np.shape, found) != jax.tree.map(np.shape, params):
         raise UserError(
@@ -192,44 +166,38 @@ def _parts(state: TrainState) -> dict[str, Any]:
     return parts if state.ema is None else parts | {"ema": state.ema}
 
 
-def _abstract(tree):
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), tree
-    )
-
-
 def _delete_damaged(folder: epath.Path, about: dict[str, Any], parts: dict[str, Any]) -> None:
-    """Deletes checkpoints, from the newest on, until one can be read completely.
+    """Deletes the checkpoints that are newer than the newest one that can be read completely.
 
     Raises:
-      UserError: none can be read, or the config does not fit.
+      UserError: none can be read, or the config does not fit; then nothing is deleted.
     """
-    steps = checkpoint_steps(folder)
-    for step in reversed(steps):
+    items = {name: files.as_numpy(part) for name, part in parts.items()}
+    damaged: dict[epath.Path, str] = {}
+    for step in reversed(files.checkpoint_steps(folder)):
         path = folder / str(step)
         try:
-            saved = read_checkpoint(path, **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
-            _check_same(saved, about, folder)
-            read_checkpoint(path, **{name: as_numpy(part) for name, part in parts.items()})
-            return
+            _check_same(files.read_about(path), about, folder)
+            files.read_checkpoint(path, **items)
         except UserError:
             raise
         except Exception as error:
-            if step == steps[0]:
-                raise UserError(
-                    f"{path}: cannot be read ({first_line(error)}), and there is no older "
-                    "checkpoint; delete it to start again"
-                ) from error
-            logging.warning(
-                "%s cannot be read (%s): deleted; the checkpoint before it is used",
-                path,
-                first_line(error),
-            )
+            damaged[path] = files.first_line(error)
+            continue
+        for path, reason in damaged.items():
+            logging.warning("%s cannot be read (%s): deleted; the one before is used", path, reason)
             path.rmtree()
+        return
+    for path, reason in damaged.items():
+        raise UserError(
+            f"{path}: cannot be read ({reason}), nor any other checkpoint; delete it to start again"
+        )
 
 
 def _check_same(saved: dict[str, Any], about: dict[str, Any], folder: epath.Path) -> None:
     """Raises UserError if something changed that must not change on resuming."""
+    if saved.get("format") != FORMAT:
+        raise UserError(f"{folder}: of another version of egmt_jax; choose another --workdir")
     for name in SAME:
         mine, theirs = about["config"], saved["config"]
         for part in name.split("."):

@@ -23,11 +23,7 @@ ABOUT = "config"
 
 
 def build_model(settings: ConfigDict, text_features, seed: int = 0) -> EGMT:
-    """The model of a config's `model` part.
-
-    Raises:
-      UserError: a field that `EGMT` does not know, or a value that does not fit.
-    """
+    """The model of a config's `model` part; raises UserError if it does not fit."""
     arguments = settings.to_dict()
     try:
         arguments["dtype"] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}[arguments["dtype"]]
@@ -98,6 +94,11 @@ def read_checkpoint(path: epath.Path, **items: ocp.args.CheckpointArgs) -> dict[
     return restored
 
 
+def read_about(path: epath.Path) -> dict[str, Any]:
+    """The item `ABOUT` of a checkpoint."""
+    return read_checkpoint(path, **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
+
+
 def as_numpy(tree: Any) -> ocp.args.StandardRestore:
     """Restores arrays as NumPy arrays with the shapes and types of a tree, on any devices."""
     return ocp.args.StandardRestore(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), tree))
@@ -109,7 +110,7 @@ def first_line(error: Exception) -> str:
 
 
 def _read_model(path: epath.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
-    about = read_checkpoint(path, **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
+    about = read_about(path)
     config, vocabulary = ConfigDict(about["config"]), tuple(about["vocabulary"])
     table = np.zeros((len(vocabulary), about["text_dimension"]), np.float32)
     graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
@@ -127,7 +128,7 @@ def _evaluated_steps(folder: epath.Path, steps: list[int]) -> list[int]:
     scores, metric = {}, None
     for step in steps:
         try:
-            about = read_checkpoint(folder / str(step), **{ABOUT: ocp.args.JsonRestore()})[ABOUT]
+            about = read_about(folder / str(step))
         except Exception as error:
             logging.warning("%s cannot be read (%s)", folder / str(step), first_line(error))
             continue

@@ -93,6 +93,15 @@ def test_damage_is_found_in_every_part_and_a_run_without_another_checkpoint_refu
     assert steps(tmp_path / "run") == [6]
 
 
+def test_a_checkpoint_of_another_version_is_refused_and_kept(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    about = tmp_path / "run" / "checkpoints" / "6" / "config" / "metadata"
+    about.write_text(about.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(UserError, match="of another version of egmt_jax; choose another"):
+        opened(tmp_path / "run", trained)
+    assert steps(tmp_path / "run") == [6]
+
+
 def test_a_folder_without_checkpoints_is_refused(tmp_path):
     with pytest.raises(UserError, match="no checkpoint in it; train there first"):
         load_model(tmp_path)
