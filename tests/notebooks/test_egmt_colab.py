@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom; it is stored as it was written, without results."""
+"""The notebook runs from top to bottom and is stored without results."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ def test_is_stored_without_results():
         assert cell["execution_count"] is None
 
 
-def test_is_plain_python_that_names_no_address():
+def test_is_plain_python_without_urls():
     for cell in cells_of_code():
         source = "".join(cell["source"])
         compile(source, "cell", "exec")  # no magics: every front end runs it
