@@ -100,7 +100,7 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
         )
     metrics.write_csv(folder / "per_image.csv", rows["egmt"])
     metrics.write_csv(folder / "per_image_average.csv", rows["average"])
-    results = metrics.manifest({}) | {
+    results = metrics.manifest() | {
         "metrics": summaries,
         # JSON has no nan, which is the mean over no entity.
         "classifier": scores and {k: v if math.isfinite(v) else None for k, v in scores.items()},
