@@ -190,13 +190,12 @@ def prepare(
         else:
             visible = resample(visible, infrared.shape[:2])
     pair = Pair(files.id, visible, infrared)
-    if min(visible.shape[:2]) >= registration.SMALLEST_SIDE:
-        shift = registration.edge_shift(pair.luma, infrared[..., 0])
-        if shift is not None:
-            warnings.append(
-                f"{files.infrared}: seems to be shifted by {shift[0]:+.0f} pixels down and "
-                f"{shift[1]:+.0f} to the right against {files.visible}: register the two first"
-            )
+    shift = registration.edge_shift(pair.luma, infrared[..., 0])
+    if shift is not None:
+        warnings.append(
+            f"{files.infrared}: seems to be shifted by {shift[0]:+.0f} pixels down and "
+            f"{shift[1]:+.0f} to the right against {files.visible}: register the two first"
+        )
     return pair, warnings
 
 

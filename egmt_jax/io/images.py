@@ -4,10 +4,11 @@ import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
+from jaxtyping import Shaped, UInt8
 
 from egmt_jax.errors import UserError
 
@@ -24,72 +25,28 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads an 8-bit image and applies its EXIF rotation.
-
-    Args:
-      path: an image file that OpenCV can decode.
+def read_image(path: str | os.PathLike, deep: bool = False) -> np.ndarray:
+    """Reads an image file and applies its EXIF rotation; alpha is dropped.
 
     Returns:
-      uint8 [H, W, 1] for grey files, uint8 [H, W, 3] RGB for colour files (alpha is dropped).
+      [H, W, 1], or RGB [H, W, 3] for colour files: uint8, with `deep` also uint16 or float32.
 
     Raises:
-      UserError: the file is missing, empty, not decodable, too large, or has more than 8 bits.
+      UserError: the file is missing, not decodable, too large, or of another dtype.
     """
-    return decode_image(read_bytes(path), str(path))
-
-
-def read_deep_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads an image of any bit depth, such as a thermal one, and applies its EXIF rotation.
-
-    Args:
-      path: an image file that OpenCV can decode.
-
-    Returns:
-      uint8, uint16 or float32, [H, W, 1] for grey files and [H, W, 3] RGB for colour files (alpha
-      is dropped).
-
-    Raises:
-      UserError: the file is missing, empty, not decodable, too large, or of another integer type.
-    """
-    image = _decode(read_bytes(path), str(path))
-    if image.dtype == np.float64:
-        return image.astype(np.float32)
-    if image.dtype not in (np.uint8, np.uint16, np.float32):
-        raise UserError(f"{path}: {image.dtype} pixels; convert it to uint8, uint16 or float32")
-    return image
+    return decode_image(read_bytes(path), str(path), deep)
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """Reads a file.
-
-    Raises:
-      UserError: the file cannot be read.
-    """
+    """Reads a file; raises UserError if that fails."""
     try:
         return pathlib.Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def decode_image(encoded: bytes, name: str) -> np.ndarray:
+def decode_image(encoded: bytes, name: str, deep: bool = False) -> np.ndarray:
     """Decodes the bytes of an image file like `read_image`; errors call it `name`."""
-    image = _decode(encoded, name)
-    if image.dtype != np.uint8:
-        raise UserError(f"{name}: {image.dtype} pixels; convert it to 8 bits per channel first")
-    return image
-
-
-def has_exif_rotation(encoded: bytes) -> bool:
-    """Whether decoding rotates or flips the stored pixels (JPEG, PNG, WebP; TIFF: always False)."""
-    content = np.frombuffer(encoded, np.uint8)
-    stored = cv2.imdecode(content, _FLAGS | cv2.IMREAD_IGNORE_ORIENTATION)
-    upright = cv2.imdecode(content, _FLAGS)
-    return stored is not None and upright is not None and not np.array_equal(stored, upright)
-
-
-def _decode(encoded: bytes, name: str) -> np.ndarray:
-    """[H, W, 1] or RGB [H, W, 3] in the dtype of the file."""
     image = None
     if encoded and not _is_truncated_jpeg(encoded):
         try:
@@ -100,9 +57,12 @@ def _decode(encoded: bytes, name: str) -> np.ndarray:
                 raise UserError(f"{name}: more than {most} pixels; make it smaller") from error
     if image is None:
         raise UserError(f"{name}: not a readable image (empty, truncated or of another type)")
-    if image.ndim == 2:
-        return image[..., None]
-    return np.ascontiguousarray(image[..., ::-1])
+    if deep and image.dtype == np.float64:
+        image = image.astype(np.float32)
+    if image.dtype not in ((np.uint8, np.uint16, np.float32) if deep else (np.uint8,)):
+        cure = "uint8, uint16 or float32" if deep else "8 bits per channel first"
+        raise UserError(f"{name}: {image.dtype} pixels; convert it to {cure}")
+    return image[..., None] if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
 
 
 def _is_truncated_jpeg(encoded: bytes) -> bool:
@@ -112,41 +72,37 @@ def _is_truncated_jpeg(encoded: bytes) -> bool:
     # Headers may hold a thumbnail with an end marker of its own: search after them.
     offset = 2
     while encoded[offset : offset + 1] == b"\xff" and encoded[offset + 1 : offset + 2] != b"\xda":
-        if encoded[offset + 1 : offset + 2] == b"\xff":  # padding
-            offset += 1
-        else:
-            offset += 2 + int.from_bytes(encoded[offset + 2 : offset + 4], "big")
+        is_padding = encoded[offset + 1 : offset + 2] == b"\xff"
+        offset += 1 if is_padding else 2 + int.from_bytes(encoded[offset + 2 : offset + 4], "big")
     return encoded.find(b"\xff\xd9", offset) < 0
 
 
-def to_grey(image: np.ndarray) -> np.ndarray:
-    """BT.601 full-range luma, rounded as in OpenCV.
+def has_exif_rotation(encoded: bytes) -> bool:
+    """Whether decoding rotates or flips the stored pixels (JPEG, PNG, WebP; TIFF: always False)."""
+    content = np.frombuffer(encoded, np.uint8)
+    stored = cv2.imdecode(content, _FLAGS | cv2.IMREAD_IGNORE_ORIENTATION)
+    upright = cv2.imdecode(content, _FLAGS)
+    return stored is not None and upright is not None and not np.array_equal(stored, upright)
 
-    Args:
-      image: uint8 [H, W, 3] RGB, [H, W, 1] or [H, W].
 
-    Returns:
-      uint8 [H, W].
-    """
+def to_grey(image: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h w"]:
+    """BT.601 luma of RGB; one channel passes through."""
     if image.ndim == 3 and image.shape[2] == 3:
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return image.reshape(image.shape[:2])
 
 
-def to_rgb(image: np.ndarray) -> np.ndarray:
-    """Repeats a grey channel three times; RGB passes through. uint8 [H, W, 1 or 3] -> [H, W, 3]."""
+def to_rgb(image: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "h w 3"]:
+    """Repeats a grey channel three times; RGB passes through."""
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
-def with_chroma(luma: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Combines a fused luma with the chroma of the visible image (YCrCb).
+def with_chroma(
+    luma: Shaped[np.ndarray, "h w"], visible: Shaped[np.ndarray, "h w c"]
+) -> Shaped[np.ndarray, "h w 3"]:
+    """Combines a fused luma with the chroma of RGB or RGBA (alpha is dropped), in YCrCb.
 
-    Args:
-      luma: [H, W] of the dtype of `visible`.
-      visible: RGB [H, W, 3] or RGBA [H, W, 4] (alpha is dropped), uint8, uint16 or float in [0, 1].
-
-    Returns:
-      RGB [H, W, 3] of the same dtype and range.
+    All have one dtype and its full range: uint8, uint16 or float in [0, 1].
     """
     dtype = visible.dtype
     working = np.float32 if dtype.kind == "f" else dtype  # OpenCV converts no other floats
@@ -156,14 +112,14 @@ def with_chroma(luma: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return np.clip(image, 0.0, 1.0).astype(dtype) if dtype.kind == "f" else image
 
 
-def is_colourful(image: np.ndarray) -> bool:
-    """Whether [H, W, 1 or 3] of uint8, uint16 or float in [0, 1] differs between its channels."""
+def is_colourful(image: Shaped[np.ndarray, "h w c"]) -> bool:
+    """Whether the channels of an image (uint8, uint16 or float in [0, 1]) differ."""
     if image.shape[2] == 1:
         return False
     sample = image[::4, ::4].astype(np.float32)
     if image.dtype.kind == "u":
         sample /= np.float32(np.iinfo(image.dtype).max)
-    return float(np.mean(np.max(sample, axis=2) - np.min(sample, axis=2))) > COLOURFUL
+    return float(np.mean(np.ptp(sample, axis=2))) > COLOURFUL
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -181,17 +137,28 @@ def encode_png(image: np.ndarray) -> bytes:
     return encoded.tobytes()
 
 
-def write_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Writes a file, and missing folders above it; readers see the old content or the new one.
+def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes uint8 [H, W], [H, W, 1] or RGB [H, W, 3] as PNG, atomically."""
+    write_atomically(path, encode_png(image))
 
-    Raises:
-      UserError: the folder cannot be created or written, or the disk is full.
+
+def write_atomically(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file, and missing folders above it; readers see the old content or the new one."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary path of the same suffix, which replaces `path` unless the body fails.
+
+    Missing folders are created; raises UserError for any OSError, such as that of a full disk.
     """
     path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
+        yield partial
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
@@ -201,37 +168,27 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike, folder: bool = False) -> None:
-    """Checks before work starts that an output can be written; creates nothing.
+    """Raises UserError if an output cannot be written; creates nothing.
 
-    Args:
-      path: a file that may exist, or with `folder` a new or empty folder. Missing parent folders
-        are fine.
-
-    Raises:
-      UserError: `path` is a folder (or with `folder` a file, not empty, or the current folder), or
-        the nearest existing folder above it cannot be written.
+    The output is a file, or with `folder` a new or empty folder other than the current one.
     """
     path = pathlib.Path(path).absolute()
     try:
-        if folder and path.exists() and not path.is_dir():
-            raise UserError(f"{path}: is a file; name a new folder")
-        if folder and path.resolve() == pathlib.Path.cwd():
-            raise UserError(f"{path}: is the current folder; name a new one")
-        if folder and path.is_dir() and any(path.iterdir()):
-            raise UserError(f"{path}: is not empty; name a new folder")
         if not folder and path.is_dir():
             raise UserError(f"{path}: is a folder; name a file")
+        if folder and path.exists():
+            if not path.is_dir():
+                raise UserError(f"{path}: is a file; name a new folder")
+            if path.samefile(pathlib.Path.cwd()):
+                raise UserError(f"{path}: is the current folder; name a new one")
+            if any(path.iterdir()):
+                raise UserError(f"{path}: is not empty; name a new folder")
         parent = next(parent for parent in path.parents if parent.exists())
         trial = parent / f".{path.name}.{os.getpid()}.partial"
         trial.touch()
         trial.unlink()
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes uint8 [H, W], [H, W, 1] or RGB [H, W, 3] as PNG, atomically."""
-    write_atomically(path, encode_png(image))
 
 
 def natural_key(name: str) -> tuple:

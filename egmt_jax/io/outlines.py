@@ -9,31 +9,23 @@ from typing import Any
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from egmt_jax.errors import UserError
 
-Outlines = Mapping[str, Sequence[Sequence[float]]]
-"""Outlines by entity; an entity that was searched for and not found has an empty list."""
-
+# By entity; one that was searched for and not found has an empty list.
+Outlines = Mapping[str, Sequence[Sequence[float | int]]]
 UNITS = 1000.0
-HIGHEST = 10 * UNITS
-"""No image is higher than ten times its width: larger values are a mistake, such as pixels."""
-
-FINER = 4
-"""Scale at which outlines are painted, since OpenCV also fills the border pixels of a shape."""
+HIGHEST = 10 * UNITS  # no image is higher than ten times its width: more are likely pixels
+FINER = 4  # scale at which outlines are painted: OpenCV also fills the border pixels of a shape
 
 
-def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) -> np.ndarray:
-    """Paints masks that do not overlap: where outlines do, the smaller one is in front.
+def paint(
+    outlines: Outlines, entities: Sequence[str], height: int, width: int
+) -> UInt8[np.ndarray, "n h w"]:
+    """Masks of `entities`, 0 or 255, that do not overlap.
 
-    Args:
-      outlines: of the pair; outlines of other entities hide what is behind them too.
-      entities: whose masks to return.
-      height: pixels.
-      width: pixels.
-
-    Returns:
-      uint8 [N, H, W], 0 or 255, in the order of `entities`.
+    Where outlines overlap, also those of other entities, the smaller one is in front.
     """
     scale = FINER * width / UNITS
     shapes = [
@@ -50,6 +42,14 @@ def paint(outlines: Outlines, entities: Sequence[str], height: int, width: int) 
     return np.uint8(255) * (front == np.arange(len(entities))[:, None, None]).astype(np.uint8)
 
 
+def _corners(outline: Sequence[float | int]) -> np.ndarray:
+    """float64 [N, 2], x and y of each corner."""
+    if len(outline) == 4:
+        left, top, right, bottom = outline
+        outline = (left, top, right, top, right, bottom, left, bottom)
+    return np.reshape(np.asarray(outline, np.float64), (-1, 2))
+
+
 def check(outlines: Any) -> Outlines:
     """Returns outlines that were read from a file; raises UserError if they are malformed."""
     if not isinstance(outlines, dict):
@@ -57,25 +57,20 @@ def check(outlines: Any) -> Outlines:
     for name, several in outlines.items():
         if not isinstance(several, list):
             raise UserError(f"regions of {name}: not a list of outlines")
-        for outline in several:
-            if not (
-                isinstance(outline, list)
-                and len(outline) >= 4
-                and len(outline) % 2 == 0
-                and all(type(x) in (int, float) for x in outline)
-                and all(0 <= x <= UNITS for x in outline[::2])
-                and all(0 <= y <= HIGHEST for y in outline[1::2])
-            ):
-                raise UserError(
-                    f"regions of {name}: an outline is x0, y0, x1, y1 of a box or x, y of three or "
-                    "more corners, from 0 on, in thousandths of the picture's width, not pixels"
-                )
+        if not all(map(_is_outline, several)):
+            raise UserError(
+                f"regions of {name}: an outline is x0, y0, x1, y1 of a box or x, y of three or more"
+                " corners, from 0 on, in thousandths of the image width, not pixels"
+            )
     return outlines
 
 
-def _corners(outline: Sequence[float]) -> np.ndarray:
-    """float64 [N, 2], x and y of each corner."""
-    if len(outline) == 4:
-        left, top, right, bottom = outline
-        outline = (left, top, right, top, right, bottom, left, bottom)
-    return np.reshape(np.asarray(outline, np.float64), (-1, 2))
+def _is_outline(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) >= 4
+        and len(value) % 2 == 0
+        and all(type(x) in (int, float) for x in value)
+        and all(0 <= x <= UNITS for x in value[::2])
+        and all(0 <= y <= HIGHEST for y in value[1::2])
+    )

@@ -1,42 +1,25 @@
 """Finds the regions of registered infrared images that hold no data."""
 
 import numpy as np
+from jaxtyping import Bool, Float, Shaped
 
-BLACK = 4
-"""Grey level of 8-bit images up to which a pixel may hold no data: JPEG leaves 0 to 4 there."""
-
-DEEPEST = 0.15
-"""Share of the height (or width) that a border may reach into the image."""
-
-STEEPEST = 0.1
-"""Pixels of depth per pixel of length: about 6 degrees of rotation."""
-
-TOLERANCE = 1.5
-"""Pixels by which a straight border may be uneven."""
-
-SHORTEST = 0.05
-"""Share of the side that a border must follow."""
-
-SHALLOWEST = 3.0
-"""Pixels that a border must reach into the image: many images have one dark row at an edge."""
-
-BRIGHTEST_BLACK = 10
-"""Median grey level, of 255, that data behind a border must exceed: less may be a dark scene."""
-
-SAMPLES = 12
+BLACK = 4  # grey level of 8-bit images up to which a pixel may hold no data: JPEG leaves 0 to 4
+BRIGHTEST_BLACK = 10  # median grey level behind a border up to which the scene may just be dark
+DEEPEST = 0.15  # share of the height (or width) that a border may reach into the image
+SHALLOWEST = 3.0  # pixels that it must reach in: many images have one dark row at an edge
+SHORTEST = 0.05  # share of the side that a border must follow
+STEEPEST = 0.1  # pixels of depth per pixel of length: about 6 degrees of rotation
+TOLERANCE = 1.5  # pixels by which a straight border may be uneven
+SAMPLES = 12  # points on a side; lines through two of them are tried
 
 
-def no_data_border(infrared: np.ndarray) -> np.ndarray:
-    """Finds where an infrared image holds data: everywhere except in straight black borders.
+def no_data_border(infrared: Shaped[np.ndarray, "h w *c"]) -> Bool[np.ndarray, "h w"]:
+    """True where an infrared image holds data: everywhere except in straight black borders.
 
     Registration rotates and shifts the infrared image, which leaves black wedges at its sides. A
-    wedge ends at a straight line with brighter data behind it; dark skies and roads do not.
-
-    Args:
-      infrared: [H, W] or [H, W, 1]; uint8, or another type where no data is exactly 0.
-
-    Returns:
-      has_infrared: bool [H, W]; False also for the row of interpolated pixels along each border.
+    wedge ends at a straight line with brighter data behind it; dark skies and roads do not. The row
+    of interpolated pixels along each border counts as border. Types other than uint8 hold no data
+    where they are exactly 0.
     """
     infrared = infrared.reshape(infrared.shape[:2])
     black = infrared <= (BLACK if infrared.dtype == np.uint8 else 0)
@@ -56,8 +39,8 @@ def no_data_border(infrared: np.ndarray) -> np.ndarray:
     return valid
 
 
-def _border(black: np.ndarray) -> np.ndarray | None:
-    """Depth of the border at the top of `black` bool [H, W]: pixels, float64 [W]; None without."""
+def _border(black: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | None:
+    """Depth in pixels of the border at the top; None if there is none."""
     height, width = black.shape
     depth = np.where(black.all(axis=0), height, np.argmin(black, axis=0))  # of the black run
     usable = np.flatnonzero((depth >= 1) & (depth <= DEEPEST * height))
@@ -75,35 +58,11 @@ def _border(black: np.ndarray) -> np.ndarray | None:
     # Dark content behind a border makes runs longer than the border is deep, never shorter.
     too_short = np.sum(inside & (depth < lines - TOLERANCE), axis=1)
     length = np.sum(inside, axis=1)
-    good = (
-        (np.abs(slope) <= STEEPEST)
-        & (fitting >= shortest)
-        & (np.max(lines, axis=1) >= SHALLOWEST)
-        & (fitting >= 0.5 * length)
-        & (too_short <= 0.03 * length)
-    )
+    good = (fitting >= np.maximum(shortest, 0.5 * length)) & (too_short <= 0.03 * length)
+    good &= (np.abs(slope) <= STEEPEST) & (np.max(lines, axis=1) >= SHALLOWEST)
     if not good.any():
         return None
     line = lines[np.argmax(np.where(good, fitting, -1))]
     used = np.flatnonzero((line >= 0.5) & (np.abs(depth - line) <= TOLERANCE))
     slope, offset = np.polyfit(used, depth[used], 1)
     return slope * np.arange(width) + offset
-
-
-def valid_window(has_infrared: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of a rectangle without missing infrared data, which lies at the borders.
-
-    The side with the largest share of missing data is removed until none is left.
-
-    Args:
-      has_infrared: bool [H, W].
-    """
-    top, left, bottom, right = 0, 0, *has_infrared.shape
-    while not (inside := has_infrared[top:bottom, left:right]).all():
-        missing = [np.mean(~side) for side in (inside[0], inside[:, 0], inside[-1], inside[:, -1])]
-        worst = int(np.argmax(missing))
-        if not missing[worst]:  # a hole away from the borders
-            break
-        top, left = top + (worst == 0), left + (worst == 1)
-        bottom, right = bottom - (worst == 2), right - (worst == 3)
-    return slice(top, bottom), slice(left, right)

@@ -83,7 +83,7 @@ def test_present_and_regions_of_a_line_become_labels_and_masks(tmp_path):
         ({"person": [[1, 2, 3, float("nan")]]}, "regions of person: an outline is"),
         ({"person": [1, 2, 3, 4]}, "regions of person: an outline is"),
         ({"person": [[1, 2, 3, 10**400]]}, "regions of person: an outline is"),
-        ({"person": [[1, 2, 1001, 4]]}, "in thousandths of the picture's width, not pixels"),
+        ({"person": [[1, 2, 1001, 4]]}, "in thousandths of the image width, not pixels"),
         ({"person": [[1, 2, True, 4]]}, "regions of person: an outline is"),
         ({"person": "left"}, "regions of person: not a list of outlines"),
         ([[1, 2, 3, 4]], "regions: needs an object"),

@@ -1,4 +1,4 @@
-"""Image files: what is read, how luma is found, that writing is all or nothing."""
+"""Image files: decoding, luma, atomic writes."""
 
 import os
 import struct
@@ -55,7 +55,7 @@ def test_with_chroma_keeps_luma_and_hue(dtype, most, tolerance):
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a nonsense", b"\x89PNG\r\n\x1a\n rest is missing"])
-def test_what_is_no_image_is_named(tmp_path, content):
+def test_unreadable_images_are_named(tmp_path, content):
     path = tmp_path / "broken.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"broken\.png: not a readable image"):
@@ -78,9 +78,9 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_a_photograph(tmp_path):
     thumbnail = cv2.imencode(".jpg", visible[::8, ::8])[1].tobytes()
     header = b"\xff\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     encoded = photograph[:2] + header + photograph[2:]
-    (tmp_path / "whole.jpg").write_bytes(encoded)
+    (tmp_path / "complete.jpg").write_bytes(encoded)
     expected = images.decode_image(photograph, "photograph")
-    np.testing.assert_array_equal(images.read_image(tmp_path / "whole.jpg"), expected)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "complete.jpg"), expected)
     (tmp_path / "half.jpg").write_bytes(encoded[: -len(photograph) // 4])
     with pytest.raises(UserError, match="not a readable image"):
         images.read_image(tmp_path / "half.jpg")
@@ -109,7 +109,7 @@ def test_exif_rotation_is_applied_and_detected(tmp_path):
     (tmp_path / "a.jpg").write_bytes(rotated)
     np.testing.assert_allclose(images.read_image(tmp_path / "a.jpg")[..., 0], upright, atol=12)
     np.testing.assert_array_equal(
-        images.read_image(tmp_path / "a.jpg"), images.read_deep_image(tmp_path / "a.jpg")
+        images.read_image(tmp_path / "a.jpg"), images.read_image(tmp_path / "a.jpg", deep=True)
     )
     detected = [images.has_exif_rotation(with_orientation(plain, k)) for k in range(1, 9)]
     assert detected == [False] + [True] * 7
@@ -117,14 +117,14 @@ def test_exif_rotation_is_applied_and_detected(tmp_path):
     assert not images.has_exif_rotation(b"not an image")
 
 
-def test_floats_of_64_bits_are_read_as_32(tmp_path):
+def test_float64_is_read_as_float32(tmp_path):
     values = np.linspace(0.0, 300.0, 64).reshape(8, 8)
     cv2.imwrite(str(tmp_path / "deep.tiff"), values)
-    image = images.read_deep_image(tmp_path / "deep.tiff")
+    image = images.read_image(tmp_path / "deep.tiff", deep=True)
     np.testing.assert_array_equal(image[..., 0], values.astype(np.float32), strict=True)
 
 
-def test_a_file_of_immense_size_is_refused_by_its_head(tmp_path):
+def test_huge_images_are_refused_before_decoding(tmp_path):
     encoded = bytearray(images.encode_png(np.zeros((8, 8), np.uint8)))
     encoded[16:24] = struct.pack(">II", 40_000, 40_000)
     encoded[29:33] = struct.pack(">I", zlib.crc32(bytes(encoded[12:29])))
@@ -147,7 +147,7 @@ def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == ["b.txt"]
 
 
-def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
+def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 

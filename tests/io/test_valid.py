@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from egmt_jax.io.images import read_image
-from egmt_jax.io.valid import no_data_border, valid_window
+from egmt_jax.io.valid import no_data_border
 
 
 def scene(height=192, width=256):
@@ -70,10 +70,3 @@ def test_borders_of_real_images(data_dir, name, most):
     assert max(shares) < 0.08
     if name == "m3fd":
         assert found >= 18
-
-
-def test_the_valid_window_is_the_image_without_its_borders():
-    has_infrared = np.ones((20, 30), bool)
-    assert valid_window(has_infrared) == (slice(0, 20), slice(0, 30))
-    has_infrared[:2], has_infrared[:, -3:] = False, False
-    assert valid_window(has_infrared) == (slice(2, 20), slice(0, 27))

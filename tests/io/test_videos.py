@@ -39,7 +39,7 @@ def test_an_interrupted_video_leaves_nothing(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_what_is_no_video_is_refused(tmp_path):
+def test_unreadable_videos_and_other_suffixes_are_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"nonsense")
     with pytest.raises(UserError, match=r"a\.mp4: not a readable video"):
         Video(tmp_path / "a.mp4")
