@@ -187,7 +187,7 @@ class Fuser:
         infrared: np.ndarray,
         guidance: Guidance = PREDICTED,
         *,
-        infrared_range: InfraredRange | None = None,
+        infrared_range: InfraredRange | tuple[float, float] | None = None,
         black_hot: bool = False,
     ) -> Fused:
         """Fuses one pair.
@@ -319,7 +319,7 @@ def fuse(
     entities: Sequence[str] | None = None,
     *,
     workdir: str | os.PathLike | None = None,
-    infrared_range: InfraredRange | None = None,
+    infrared_range: InfraredRange | tuple[float, float] | None = None,
     black_hot: bool = False,
 ) -> np.ndarray:
     """Fuses one pair into an image. Use a `Fuser` for more than the image.

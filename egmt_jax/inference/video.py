@@ -72,7 +72,7 @@ class VideoFuser:
         rate: float,
         guidance: Guidance = PREDICTED,
         *,
-        infrared_range: InfraredRange | None = None,
+        infrared_range: InfraredRange | tuple[float, float] | None = None,
         black_hot: bool = False,
     ):
         if infrared_range is not None and InfraredRange(*infrared_range).percent:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from egmt_jax.evaluation.steering import contrast, steering
+from egmt_jax.inference.fuser import Fuser
 from egmt_jax.io.pairs import Pair
 from egmt_jax.testing import made_up_pair
 
@@ -22,7 +23,7 @@ def pairs(entities=("sky", "car", "dog")):
     return [*found, Pair("other", *made_up_pair(40, 60), ("tree",), masks=nothing), without]
 
 
-class Named:
+class Named(Fuser):
     """Brightens the mask of the named entity, by a tenth for each letter of its name."""
 
     def __init__(self):

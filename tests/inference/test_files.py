@@ -10,6 +10,7 @@ from PIL import Image
 
 from egmt_jax.inference import files
 from egmt_jax.inference.files import Job, Settings, fuse_files
+from egmt_jax.inference.fuser import Fuser
 from egmt_jax.io import images
 from egmt_jax.io.pairs import PairFiles
 from egmt_jax.io.thermal import parse_range
@@ -259,18 +260,19 @@ def test_threads_and_a_program_for_one_size_do_not_change_results(fuser, tmp_pat
     assert np.abs(difference).max() <= 1
 
 
-def test_an_interruption_keeps_complete_files(fuser, folder):
-    calls = []
+def test_an_interruption_keeps_complete_files(fuser, folder, monkeypatch):
+    calls, fuse = [], Fuser.__call__
 
-    def interrupted(*arguments, **settings):
+    def interrupted(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return fuser(*arguments, **settings)
+        return fuse(*arguments, **options)
 
+    monkeypatch.setattr(Fuser, "__call__", interrupted)
     jobs = [job_of(folder, out=f"out/{k}.png") for k in range(9)]
     with pytest.raises(KeyboardInterrupt):
-        fuse_files(interrupted, jobs, Settings(), threads=1)
+        fuse_files(fuser, jobs, Settings(), threads=1)
     written = sorted((folder / "out").iterdir())
     assert [path.name for path in written[:2]] == ["0.png", "1.png"]
     assert len(written) <= 4

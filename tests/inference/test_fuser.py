@@ -154,7 +154,7 @@ def test_infrared_range_and_polarity(fuser):
     expected = fuser(visible, infrared).luma
     for image, options in (
         (counts, {"infrared_range": known}),
-        (counts, {"infrared_range": (7000, 8020)}),
+        (counts, {"infrared_range": (7000.0, 8020.0)}),
         (255 - infrared, {"black_hot": True}),
         (15020 - counts, {"infrared_range": known, "black_hot": True}),
     ):
@@ -163,7 +163,7 @@ def test_infrared_range_and_polarity(fuser):
     np.testing.assert_array_equal(fuser(visible, counts).luma, percentiles)
     assert np.abs(percentiles - expected).max() > 1e-3
     with pytest.raises(UserError, match="the first must be lower"):
-        fuser(visible, counts, infrared_range=(8020, 7000))
+        fuser(visible, counts, infrared_range=(8020.0, 7000.0))
 
 
 @pytest.mark.parametrize(
