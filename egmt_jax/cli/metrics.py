@@ -1,49 +1,18 @@
 """`egmt metrics`: score folders of fused images against their sources."""
 
 import argparse
+import functools
+import json
 import pathlib
 import sys
 
 from egmt_jax.errors import UserError
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `egmt metrics`."""
-    for source in ("visible", "infrared"):
-        parser.add_argument(
-            f"--{source}",
-            required=True,
-            type=pathlib.Path,
-            metavar="DIR",
-            help=f"folder of {source} images",
-        )
-    parser.add_argument(
-        "--fused",
-        action="append",
-        required=True,
-        metavar="[NAME=]DIR",
-        help="folder of fused images; give it several times, with names, to compare methods",
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        type=pathlib.Path,
-        metavar="TABLE.csv",
-        help="per-image scores; also writes TABLE.md (means) and TABLE.json (versions, "
-        "conventions, hashes of all files)",
-    )
-    parser.add_argument(
-        "--plot",
-        type=pathlib.Path,
-        metavar="FILE.png",
-        help="box plot per method and metric, PNG or SVG (needs the extra [plot])",
-    )
-    parser.epilog = """\
-Files match by stem and must have the same size. Metrics are computed on 8-bit grey values; colour
-files are converted to BT.601 luma. Prints a table of means; arrows point in the better direction.
+EPILOG = """\
+Files match by stem and must have the same size. Metrics are computed on 8-bit grey values (of
+colour files: BT.601 luma); the docstrings of egmt_jax.metrics define them. Prints a table of means.
 With several methods, the best value is bold, the second best underlined, and the last column has
-the mean rank over EN, SD, SF, AG, MI, SCD, VIF, Qabf and SSIM (ties share their mean rank). The
-docstrings of egmt_jax.metrics define every metric.
+the mean rank over EN, SD, SF, AG, MI, SCD, VIF, Qabf and SSIM (ties share their mean rank).
 
 examples:
   egmt metrics --visible vi/ --infrared ir/ --fused fused/
@@ -51,13 +20,21 @@ examples:
 """
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Scores, prints the table of means, writes the requested files, and returns 0.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `egmt metrics`."""
+    parser.epilog = EPILOG
+    add = functools.partial(parser.add_argument, type=pathlib.Path)
+    add("--visible", required=True, metavar="DIR", help="folder of visible images")
+    add("--infrared", required=True, metavar="DIR", help="folder of infrared images")
+    text = "folder of fused images; give it several times, with names, to compare methods"
+    add("--fused", action="append", required=True, type=str, metavar="[NAME=]DIR", help=text)
+    text = "per-image scores; writes TABLE.md (means) and TABLE.json (provenance, hashes) too"
+    add("-o", "--out", metavar="TABLE.csv", help=text)
+    add("--plot", metavar="FILE.png", help="box plots, PNG or SVG (needs the extra [plot])")
 
-    Raises:
-      UserError: folders, files or outputs cannot be used. All files without a partner, not readable
-        or of a wrong size are listed on standard error first.
-    """
+
+def run(arguments: argparse.Namespace) -> int:
+    """Scores, prints and writes tables, returns 0; raises UserError that lists all problems."""
     fused = _named_folders(arguments.fused)
     out, plot = arguments.out, arguments.plot
     if out is not None and out.suffix.lower() != ".csv":
@@ -65,19 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from egmt_jax.compile_cache import keep_compiled
     from egmt_jax.io.images import check_writable, write_atomically
-    from egmt_jax.metrics import folders, manifest, summary, to_markdown, write_csv, write_manifest
-    from egmt_jax.metrics.plot import check_plot, write_plot
+    from egmt_jax.metrics import folders, manifest, summary, to_markdown, write_csv, write_plot
+    from egmt_jax.metrics.plot import check_plot
 
     if plot is not None:
         check_plot(plot)
-        check_writable(plot)
-    if out is not None:
-        for path in (out, out.with_suffix(".md"), out.with_suffix(".json")):
-            check_writable(path)
-    files, warnings, problems = folders.check_folders(fused, arguments.visible, arguments.infrared)
-    if problems:
-        print("\n".join(problems), file=sys.stderr)
-        raise UserError(f"cannot score: fix the problems listed above ({len(problems)})")
+    for path in (out, out.with_suffix(".md"), out.with_suffix(".json")) if out else ():
+        check_writable(path)
+    files, warnings = folders.check_folders(fused, arguments.visible, arguments.infrared)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
@@ -86,13 +58,22 @@ def run(arguments: argparse.Namespace) -> int:
     table = to_markdown({method: summary(own) for method, own in rows.items()})
     print(table, end="")
     if out is not None:
-        write_csv(out, _flat(rows))
+        cells = [
+            {"id": row["id"], "method": method, **row}
+            for method, own in rows.items()
+            for row in own
+        ]
+        write_csv(out, cells if len(rows) > 1 else next(iter(rows.values())))
         write_atomically(out.with_suffix(".md"), table.encode())
         scored = {
-            role: {name: (file.path, file.sha256) for name, file in group.items()}
+            role: {
+                name: {"path": str(file.path), "sha256": file.sha256}
+                for name, file in group.items()
+            }
             for role, group in files.items()
         }
-        write_manifest(out.with_suffix(".json"), manifest(scored))
+        content = json.dumps(manifest() | {"files": scored}, indent=2)
+        write_atomically(out.with_suffix(".json"), f"{content}\n".encode())
     if plot is not None:
         write_plot(plot, rows)
     return 0
@@ -107,16 +88,7 @@ def _named_folders(words: list[str]) -> dict[str, pathlib.Path]:
             name, folder = pathlib.Path(word).resolve().name, word
         if not name or not folder:
             raise UserError(f"--fused {word}: write NAME=DIR, or DIR alone")
-        if name in found:
-            raise UserError(f"--fused {word}: two methods have the name {name}; write NAME=DIR")
+        if name in (*found, "visible", "infrared"):
+            raise UserError(f"--fused {word}: the name {name} is taken; write NAME=DIR")
         found[name] = pathlib.Path(folder)
     return found
-
-
-def _flat(rows: dict[str, list[dict]]) -> list[dict]:
-    """Rows of all methods, with a column `method` if there are several."""
-    if len(rows) == 1:
-        return next(iter(rows.values()))
-    return [
-        {"id": row["id"], "method": method, **row} for method, own in rows.items() for row in own
-    ]

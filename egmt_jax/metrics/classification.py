@@ -8,16 +8,13 @@ Values = np.ndarray | Sequence
 
 
 def average_precision(scores: Values, labels: Values) -> np.ndarray | float:
-    """Area under the precision-recall steps: the mean, over positives, of the precision at each.
+    """Mean, over positives, of the precision at each, [...] in (0, 1]; nan without a positive.
 
-    Ties count in their worst order, so that a constant score gets no credit from luck.
+    Chance level is the prevalence. Ties count in their worst order.
 
     Args:
-      scores: float [..., N], a ranking per row (such as a row per entity); higher is more likely.
+      scores: float [..., N]; higher is more likely.
       labels: bool [..., N].
-
-    Returns:
-      float64 [...] in (0, 1], nan for rows without a positive; chance level is the prevalence.
     """
     scores, labels = np.asarray(scores), np.asarray(labels, bool)
     ranked = np.take_along_axis(labels, np.lexsort((labels, -scores), axis=-1), axis=-1)
@@ -27,22 +24,13 @@ def average_precision(scores: Values, labels: Values) -> np.ndarray | float:
 
 
 def normalised_gain(precision: Values | float, prevalence: Values | float) -> np.ndarray | float:
-    """(AP - p) / (1 - p): 0 for chance, 1 for a perfect ranking, nan where p is 1.
-
-    Args:
-      precision: average precision AP, float [...].
-      prevalence: share p of positives, in [0, 1], float [...].
-    """
+    """(AP - p) / (1 - p), [...]: 0 for chance p, 1 for a perfect ranking, nan where p is 1."""
     rest = 1.0 - np.asarray(prevalence, np.float64)
     return (np.asarray(precision) - prevalence) / np.where(rest > 0.0, rest, np.nan)
 
 
 def classification_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Summary of a classifier over pairs.
-
-    Args:
-      probabilities: float [N, K] in [0, 1].
-      labels: bool [N, K].
+    """Summary of a classifier over pairs, from float [N, K] in [0, 1] and bool [N, K].
 
     Returns:
       `mAP`: mean average precision over the entities with a positive; `gain`: mean
@@ -50,8 +38,7 @@ def classification_scores(probabilities: np.ndarray, labels: np.ndarray) -> dict
       probability 0.5, `F1_macro` over the entities with a positive; `entities`: number of these.
       A mean over no entity is nan.
     """
-    probabilities, labels = np.asarray(probabilities), np.asarray(labels, bool)
-    probabilities, labels = probabilities.T, labels.T
+    probabilities, labels = np.asarray(probabilities).T, np.asarray(labels, bool).T
     prevalence = labels.mean(axis=1)
     present, rare = prevalence > 0.0, (prevalence > 0.0) & (prevalence < 0.5)
     precision = np.asarray(average_precision(probabilities, labels))

@@ -1,26 +1,23 @@
 """Scores folders of fused images against folders of sources: matching, checking, scoring."""
 
-import contextlib
-import dataclasses
 import hashlib
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
-from egmt_jax.io.images import decode_image, is_colourful, read_bytes, to_grey
-from egmt_jax.io.lookahead import futures_ahead, map_ahead
-from egmt_jax.io.pairs import list_files
-from egmt_jax.metrics.scoring import SMALLEST_SIDE, Row, Triple, iterate_scores
+from egmt_jax.io.images import decode_image, is_colourful, read_bytes, summarise, to_grey
+from egmt_jax.io.lookahead import map_ahead
+from egmt_jax.io.pairs import SMALLEST_SIDE, list_files, raise_problems
+from egmt_jax.metrics.scoring import Row, Triple, score_pairs
 
-SOURCES = ("visible", "infrared")
 READERS = os.cpu_count() or 1
 
 
-@dataclasses.dataclass(frozen=True)
-class CheckedFile:
+class CheckedFile(NamedTuple):
     """A readable image file: SHA-256 of its bytes, (height, width), and whether it has colour."""
 
     path: pathlib.Path
@@ -28,150 +25,91 @@ class CheckedFile:
     shape: tuple[int, int]
     colourful: bool
 
-    @property
-    def size(self) -> str:
-        """Width x height, for messages."""
-        return f"{self.shape[1]}x{self.shape[0]}"
 
-
-Files = dict[str, dict[str, CheckedFile]]
-"""Files by id, by role: a method, `visible` or `infrared`."""
+Files = dict[str, dict[str, CheckedFile]]  # by role (visible, infrared or a method), by id
 
 
 def check_folders(
-    fused: Mapping[str, str | os.PathLike],
-    visible: str | os.PathLike,
-    infrared: str | os.PathLike,
-) -> tuple[Files, list[str], list[str]]:
-    """Matches the files of all folders by stem and reads every file.
-
-    Args:
-      fused: folder of results by method.
-      visible: folder of visible images.
-      infrared: folder of infrared images.
+    fused: Mapping[str, pathlib.Path], visible: pathlib.Path, infrared: pathlib.Path
+) -> tuple[Files, list[str]]:
+    """Matches the files of the sources and of each method by stem, and reads every file.
 
     Returns:
-      The files; warnings, such as of sources without any fused result, which are left out; and
-      problems, one line per file that is missing, not readable, too small or of a wrong size. With
-      problems, the files are incomplete.
+      The files, and warnings, such as of sources without any fused result, which are left out.
 
     Raises:
-      UserError: folders are missing, empty, or have two files of one stem (one line each); or a
-        method has the name of a source.
+      UserError: lists all unusable folders; or all files that are missing, unreadable or too small,
+        and all ids with files of different sizes.
     """
-    reserved = set(SOURCES) & set(fused)
-    if reserved:
-        raise UserError(f"--fused {min(reserved)}=...: this names a source; choose another name")
     folders = {"visible": visible, "infrared": infrared, **fused}
-    listed, unusable = {}, []
-    for role, folder in folders.items():
-        listed[role], reasons = list_files(pathlib.Path(folder))
-        unusable += reasons
-    if unusable:
-        raise UserError("\n".join(unusable))
-    ids = sorted(set().union(*(listed[method] for method in fused)))
-    expected = [(role, name) for role in listed for name in ids]
-    present = [(role, name) for role, name in expected if name in listed[role]]
-    problems = [
-        f"{folders[role]}: no {role} image with the stem {name}"
-        for role, name in expected
-        if name not in listed[role]
-    ]
-    files: Files = {role: {} for role in listed}
-    paths = (listed[role][name] for role, name in present)
-    checks = futures_ahead(_check_file, paths, READERS, 2 * READERS)
-    checks = tqdm(checks, "checking", len(present), unit="file", disable=None)
-    for (role, name), check in zip(present, checks, strict=True):
-        try:
-            files[role][name] = check.result()
-        except UserError as error:
-            problems.append(str(error))
-    problems += _size_problems(ids, files)
-    unused = (set(listed["visible"]) | set(listed["infrared"])) - set(ids)
-    warnings = [f"{_count(unused, 'source')} without any fused result left out"] if unused else []
-    warnings += _colour_warnings(files, list(fused))
-    return files, warnings, problems
+    listed = {role: list_files(folder) for role, folder in folders.items()}
+    raise_problems("cannot score:", [p for _, problems in listed.values() for p in problems])
+    ids = sorted(set().union(*(listed[method][0] for method in fused)))
+    files: Files = {role: {} for role in folders}
+    problems = []
+    for role, (paths, _) in listed.items():
+        missing = [name for name in ids if name not in paths]
+        problems += [f"{folders[role]}: no {role} image with the stem {name}" for name in missing]
+        present = {name: paths[name] for name in ids if name in paths}
+        checks = map_ahead(_check_file, present.values(), READERS, 2 * READERS)
+        bar = tqdm(checks, f"checking {role}", len(present), unit="file", disable=None)
+        for name, check in zip(present, bar, strict=True):
+            if isinstance(check, CheckedFile):
+                files[role][name] = check
+            else:
+                problems.append(check)
+    for name in ids:
+        shapes = {role: group[name].shape for role, group in files.items() if name in group}
+        sizes = ", ".join(f"{role} {width}x{height}" for role, (height, width) in shapes.items())
+        if len(set(shapes.values())) > 1:
+            problems.append(f"{name}: images differ in size ({sizes}); bring them to one size")
+        elif any(min(shape) < SMALLEST_SIDE for shape in shapes.values()):
+            problems.append(f"{name}: below {SMALLEST_SIDE} pixels, the window of VIF ({sizes})")
+    raise_problems("cannot score:", problems)
+    unused = (listed["visible"][0].keys() | listed["infrared"][0].keys()) - set(ids)
+    warnings = [f"no fused image for {summarise(unused)}; left out"] if unused else []
+    return files, warnings + _colour_warnings(files)
 
 
-def _check_file(path: pathlib.Path) -> CheckedFile:
-    encoded = read_bytes(path)
-    image = decode_image(encoded, str(path))
+def _check_file(path: pathlib.Path) -> CheckedFile | str:
+    """The file, or why it cannot be read."""
+    try:
+        encoded = read_bytes(path)
+        image = decode_image(encoded, str(path))
+    except UserError as error:
+        return str(error)
     digest = hashlib.sha256(encoded).hexdigest()
     return CheckedFile(path, digest, image.shape[:2], is_colourful(image))
 
 
-def _size_problems(ids: list[str], files: Files) -> list[str]:
-    problems = []
-    for name in ids:
-        reference = files["visible"].get(name)
-        if reference is None:
-            continue
-        if min(reference.shape) < SMALLEST_SIDE:
-            problems.append(
-                f"{reference.path}: {reference.size} pixels; "
-                f"VIF needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE}"
-            )
-        problems += [
-            f"{group[name].path}: {group[name].size} pixels, but {reference.path} has "
-            f"{reference.size}; bring them to one size"
-            for group in files.values()
-            if name in group and group[name].shape != reference.shape
-        ]
-    return problems
-
-
-def _colour_warnings(files: Files, methods: list[str]) -> list[str]:
-    colourful = {
-        role: {name for name, file in group.items() if file.colourful}
-        for role, group in files.items()
-    }
-    warnings = [
-        f"{_count(colourful[method], 'result')} of {method} in colour: the luma (BT.601) is scored"
-        for method in methods
-        if colourful[method]
-    ]
-    swapped = colourful["infrared"] - colourful["visible"]
-    if 2 * len(swapped) > len(files["infrared"]):
-        warnings.append(
-            f"{_count(swapped, 'infrared image')} in colour, but the visible image is grey: "
-            "are --visible and --infrared swapped?"
-        )
-    elif colourful["infrared"]:
-        warnings.append(
-            f"{_count(colourful['infrared'], 'infrared image')} in colour (a palette?): "
-            "the luma (BT.601) is scored"
-        )
+def _colour_warnings(files: Files) -> list[str]:
+    warnings, coloured = [], {}
+    for role, group in files.items():
+        coloured[role] = {name for name, file in group.items() if file.colourful}
+        if coloured[role] and role != "visible":
+            names = summarise(coloured[role])
+            warnings.append(f"{role} in colour, scored by its luma (BT.601): {names}")
+    if 2 * len(coloured["infrared"] - coloured["visible"]) > len(files["infrared"]):
+        warnings.append("only infrared has colour: are --visible and --infrared swapped?")
     return warnings
 
 
-def _count(names: set[str], noun: str) -> str:
-    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
-
-
 def score_files(files: Files, method: str) -> list[Row]:
-    """Scores the results of one method.
-
-    Args:
-      files: from `check_folders`, without problems.
-      method: one of its methods.
-
-    Returns:
-      Rows as in `score_pairs`, sorted by id.
+    """Rows of `score_pairs` for one method, sorted by id.
 
     Raises:
-      UserError: a file has vanished or changed since the check.
+      UserError: a file has vanished or changed since `check_folders`.
     """
 
     def read(name: str) -> Triple:
         images = []
-        for file in (files[role][name] for role in (method, *SOURCES)):
+        for file in (files[role][name] for role in (method, "visible", "infrared")):
             encoded = read_bytes(file.path)
             if hashlib.sha256(encoded).hexdigest() != file.sha256:
                 raise UserError(f"{file.path}: changed while being scored; run the command again")
             images.append(to_grey(decode_image(encoded, str(file.path))))
-        fused, visible, infrared = images
-        return name, fused, visible, infrared
+        return name, images[0], images[1], images[2]
 
     ids = list(files[method])
-    with contextlib.closing(map_ahead(read, ids, READERS, 2 * READERS)) as triples:
-        return list(tqdm(iterate_scores(triples), method, len(ids), unit="image", disable=None))
+    triples = map_ahead(read, ids, READERS, 2 * READERS)
+    return score_pairs(triples, total=len(ids), progress=method)

@@ -1,13 +1,10 @@
-"""Metrics of information from histograms of the 256 grey values: EN, MI, NMI.
-
-Float images are rounded first, so these metrics have no useful gradient.
-"""
+"""Metrics of information from histograms of rounded grey values, without useful gradient."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from egmt_jax.metrics.regions import Grey, Scalar, Size, check_shapes, extent, inside
+from egmt_jax.metrics.regions import Grey, Scalar, Size, as_float, divide, extent, inside
 
 LEVELS = 256
 
@@ -20,25 +17,23 @@ def entropy(fused: Grey, *, size: Size = None) -> Scalar:
     constant image) to 8.
 
     Source: Roberts, van Aardt and Ahmed, "Assessment of image fusion procedures using entropy,
-    image quality, and multispectral classification", J. Applied Remote Sensing 2, 2008. Scripts
-    that bin a float image between its minimum and maximum give other values.
+    image quality, and multispectral classification", J. Applied Remote Sensing 2, 2008. Other code
+    bins a float image between its minimum and maximum.
     """
-    values = _levels(fused)
-    counts = _count(values, LEVELS, inside(values.shape, *extent(values.shape, size)))
-    return _entropy(counts) / jnp.log(2.0)
+    (fused,) = _levels(fused)
+    return _entropy(_count(fused, LEVELS, size)) / jnp.log(2.0)
 
 
 @jax.jit
 def mutual_information(fused: Grey, visible: Grey, infrared: Grey, *, size: Size = None) -> Scalar:
     """MI: mutual information of the fused image and each source, summed over the two sources.
 
-    Definition: I(F; A) + I(F; B) from joint histograms of 256 x 256 bins, natural logarithm;
-    symmetric in the sources. Higher is better. Unit: nats. Range: 0 to 2 ln 256 = 11.09; 0 where
-    the fused image, or both sources, are constant.
+    Definition: I(F; A) + I(F; B) from joint histograms of 256 x 256 bins, natural logarithm. Higher
+    is better. Unit: nats. Range: 0 (F, or both sources, constant) to 2 ln 256 = 11.09.
 
     Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics
-    Letters 38(7), 2002. Scripts that use log2 give values larger by a factor of 1 / ln 2 = 1.44;
-    some stretch each image to 0..255 first.
+    Letters 38(7), 2002. Other code uses log2, which gives values 1 / ln 2 = 1.44 times larger, or
+    stretches each image to 0..255 first.
     """
     fused_visible, fused_infrared = _joint_histograms(fused, visible, infrared, size)
     return _information(fused_infrared) + _information(fused_visible)
@@ -50,42 +45,31 @@ def normalised_mutual_information(
 ) -> Scalar:
     """NMI: mutual information divided by the entropies, so that contrast is not rewarded.
 
-    Definition: 2 [I(F; A) / (H(F) + H(A)) + I(F; B) / (H(F) + H(B))], symmetric in the sources.
-    Higher is better. Range: 0 to 2 (2 where F = A = B); a term whose two images are constant is 0.
+    Definition: 2 [I(F; A) / (H(F) + H(A)) + I(F; B) / (H(F) + H(B))]. Higher is better. Range: 0 to
+    2 (F = A = B); a term whose two images are constant is 0.
 
     Source: Hossny, Nahavandi and Creighton, "Comments on 'Information measure for performance of
-    image fusion'", Electronics Letters 44(18), 2008. The base of the logarithm cancels. Scripts
-    that drop the factor 2 give half of the value.
+    image fusion'", Electronics Letters 44(18), 2008. Other code drops the factor 2.
     """
     fused_visible, fused_infrared = _joint_histograms(fused, visible, infrared, size)
     return _normalised(fused_infrared) + _normalised(fused_visible)
 
 
-def _levels(image: Grey) -> Array:
-    image = jnp.asarray(image)
-    if jnp.issubdtype(image.dtype, jnp.floating):
-        image = jnp.clip(jnp.round(image), 0, LEVELS - 1)
-    return image.astype(jnp.int32)
+def _levels(*images: Grey) -> list[Array]:
+    return [jnp.clip(jnp.round(x), 0, LEVELS - 1).astype(jnp.int32) for x in as_float(*images)]
 
 
-def _count(values: Array, bins: int, image: Array) -> Array:
-    """Histogram int32 [bins] of the values where `image` holds."""
-    values = jnp.where(image, values, bins)
+def _count(values: Array, bins: int, size: Size) -> Array:
+    """Histogram int32 [bins] of the values in the image."""
+    values = jnp.where(inside(values.shape, extent(values.shape, size)), values, bins)
     return jnp.zeros(bins, jnp.int32).at[values.ravel()].add(1, mode="drop")
 
 
-def _joint_histograms(
-    fused: Grey, visible: Grey, infrared: Grey, size: Size
-) -> tuple[Array, Array]:
+def _joint_histograms(fused: Grey, visible: Grey, infrared: Grey, size: Size) -> list[Array]:
     """int32 [256, 256]: counts of fused (rows) with visible and with infrared grey values."""
-    fused, visible, infrared = _levels(fused), _levels(visible), _levels(infrared)
-    check_shapes(fused, visible, infrared)
-    image = inside(fused.shape, *extent(fused.shape, size))
-    first, second = (
-        _count(LEVELS * fused + source, LEVELS**2, image).reshape(LEVELS, LEVELS)
-        for source in (visible, infrared)
-    )
-    return first, second
+    fused, *sources = _levels(fused, visible, infrared)
+    counts = [_count(LEVELS * fused + source, LEVELS**2, size) for source in sources]
+    return [count.reshape(LEVELS, LEVELS) for count in counts]
 
 
 def _entropy(counts: Array) -> Array:
@@ -101,10 +85,10 @@ def _information(joint: Array) -> Array:
     pixels = jnp.maximum(rows.sum(), 1.0)
     given_row = counts / jnp.maximum(rows, 1.0)  # at most 1, and equal to the column's share
     share = jnp.broadcast_to(columns / pixels, counts.shape)  # where the two are independent
-    ratio = jnp.where(counts > 0, given_row / jnp.where(share > 0, share, 1.0), 1.0)
+    ratio = jnp.where(counts > 0, divide(given_row, share), 1.0)
     return jnp.maximum(jnp.sum(jnp.sum(counts / pixels * jnp.log(ratio), axis=1)), 0.0)
 
 
 def _normalised(joint: Array) -> Array:
     entropies = _entropy(joint.sum(axis=1)) + _entropy(joint.sum(axis=0))
-    return 2 * _information(joint) / jnp.where(entropies > 0, entropies, 1.0)
+    return 2 * divide(_information(joint), entropies)

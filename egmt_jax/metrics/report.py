@@ -2,11 +2,10 @@
 
 import csv
 import io
-import json
-import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -20,123 +19,60 @@ from egmt_jax.io.images import write_atomically
 from egmt_jax.metrics.table import CONVENTIONS, FIELD_METRICS, GREY, METRICS
 
 Row = Mapping[str, Any]
-Summary = dict[str, float]
+Summary = dict[str, float]  # means by metric
 
 
-def summary(rows: Iterable[Row]) -> Summary:
-    """Mean of each metric over the rows of one method.
-
-    Args:
-      rows: as from `score_pairs`.
-
-    Returns:
-      Means by metric, in the order of `METRICS`.
-
-    Raises:
-      UserError: there are no rows.
-    """
-    rows = list(rows)
+def summary(rows: Sequence[Row]) -> Summary:
+    """Mean of each of `METRICS` over rows of `score_pairs`; raises UserError if there are none."""
     if not rows:
         raise UserError("no images were scored; give at least one fused image with its sources")
-    return {name: math.fsum(row[name] for row in rows) / len(rows) for name in METRICS}
+    return {name: statistics.fmean(row[name] for row in rows) for name in METRICS}
 
 
 def mean_ranks(
     summaries: Mapping[str, Summary], metrics: Sequence[str] = FIELD_METRICS
 ) -> dict[str, float]:
-    """Mean rank of each method: 1 is best, methods with equal values share the mean of their ranks.
-
-    Args:
-      summaries: means by metric, by method.
-      metrics: names of the metrics to rank by, each with equal weight.
-
-    Returns:
-      Mean ranks by method, between 1 and the number of methods.
-    """
-    total = dict.fromkeys(summaries, 0.0)
-    for name in metrics:
-        costs = {method: _cost(name, means[name]) for method, means in summaries.items()}
-        for method, own in costs.items():
-            better = sum(cost < own for cost in costs.values())
-            equal = sum(cost == own for cost in costs.values())
-            total[method] += better + (equal + 1) / 2
-    return {method: ranks / len(metrics) for method, ranks in total.items()}
+    """Mean rank of each method over metrics, 1 is best; equal values share their mean rank."""
+    values = np.array([[means[name] for name in metrics] for means in summaries.values()])
+    costs = values * [-1 if METRICS[name] == "higher" else 1 for name in metrics]
+    better = (costs < costs[:, None]).sum(axis=1)  # [method, metric]
+    equal = (costs == costs[:, None]).sum(axis=1)
+    ranks = (better + (equal + 1) / 2).mean(axis=1)
+    return dict(zip(summaries, ranks.tolist(), strict=True))
 
 
 def to_markdown(summaries: Mapping[str, Summary]) -> str:
-    """A Markdown table: one line per method, one column per metric.
+    """A Markdown table with a line per method and a column per metric.
 
-    With several methods the best value of a column is bold, the second best underlined, and the
-    last column has the mean rank over `FIELD_METRICS`.
-
-    Args:
-      summaries: means by metric, by method; one method or more.
-
-    Returns:
-      The table, with a final newline.
+    Of several methods, the best value is bold, the second best underlined, and the last column has
+    the mean rank over `FIELD_METRICS`.
     """
     several = len(summaries) > 1
-    arrows = {"higher": "↑", "lower": "↓"}
-    header = ["method", *(f"{name} {arrows[better]}" for name, better in METRICS.items())]
+    columns = {"method": [method.replace("|", "\\|") for method in summaries]}
+    for name, better in METRICS.items():
+        values = [means[name] for means in summaries.values()]
+        levels = sorted(set(values), reverse=better == "higher") if several else []
+        marks = dict(zip(levels, ("**{}**", "<u>{}</u>"), strict=False))
+        cells = [marks.get(value, "{}").format(f"{value:.3f}") for value in values]
+        columns[f"{name} {'↑' if better == 'higher' else '↓'}"] = cells
     if several:
-        header.append("mean rank ↓")
-        ranks = mean_ranks(summaries)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    for method, values in summaries.items():
-        cells = [method.replace("|", "\\|")]
-        for name in METRICS:
-            levels = sorted({_cost(name, other[name]) for other in summaries.values()})
-            own = _cost(name, values[name])
-            cell = f"{values[name]:.3f}"
-            if several and own == levels[0]:
-                cell = f"**{cell}**"
-            elif several and own == levels[1]:
-                cell = f"<u>{cell}</u>"
-            cells.append(cell)
-        if several:
-            cells.append(f"{ranks[method]:.2f}")
-        lines.append(cells)
+        columns["mean rank ↓"] = [f"{rank:.2f}" for rank in mean_ranks(summaries).values()]
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    lines = [list(columns), rule, *zip(*columns.values(), strict=True)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _cost(name: str, value: float) -> float:
-    return -value if METRICS[name] == "higher" else value
-
-
 def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
-    """Writes rows as CSV, atomically.
-
-    Args:
-      path: the file to write.
-      rows: dictionaries with equal keys, as from `score_pairs`; floats are written with six
-        significant digits.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
+    """Writes one row or more of `score_pairs`; raises UserError if that fails."""
     text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     write_atomically(path, text.getvalue().encode())
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def manifest(files: Mapping[str, Mapping[str, tuple[str | os.PathLike, str]]]) -> dict[str, Any]:
-    """Provenance of a table, for a JSON file beside it.
-
-    Args:
-      files: (path, SHA-256) of each scored file by id, by role (`visible`, `infrared` or the name
-        of a method).
-
-    Returns:
-      `versions` of this package and its dependencies, the `device`, the `convention` of each metric
-      and of the conversion to grey, the `better` direction, and `files` as above.
-    """
+def manifest() -> dict[str, Any]:
+    """Provenance of a table, for a JSON file: versions, device, and definition of each metric."""
     return {
         "versions": {
             "egmt-jax": __version__,
@@ -149,16 +85,4 @@ def manifest(files: Mapping[str, Mapping[str, tuple[str | os.PathLike, str]]]) -
         "device": jax.devices()[0].device_kind,
         "convention": {"grey": GREY, "means": "means of per-image values", **CONVENTIONS},
         "better": METRICS,
-        "files": {
-            role: {
-                name: {"path": str(path), "sha256": digest}
-                for name, (path, digest) in group.items()
-            }
-            for role, group in files.items()
-        },
     }
-
-
-def write_manifest(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
-    """Writes a `manifest` as JSON, atomically."""
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -1,6 +1,6 @@
 """Scores of many fused images: padded to few shapes, reading overlaps with computing."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -9,16 +9,15 @@ from tqdm import tqdm
 
 from egmt_jax.errors import UserError
 from egmt_jax.io.lookahead import map_ahead
+from egmt_jax.io.pairs import SMALLEST_SIDE
 from egmt_jax.metrics.table import METRICS, fusion_metrics
 
 Triple = tuple[str, np.ndarray, np.ndarray, np.ndarray]
 Row = dict[str, Any]
 
-SMALLEST_SIDE = 17
-
 
 def score_pairs(
-    triples: Iterable[Triple], *, total: int | None = None, progress: bool = True
+    triples: Iterable[Triple], *, total: int | None = None, progress: bool | str = "scoring"
 ) -> list[Row]:
     """Scores fused images against their sources.
 
@@ -26,49 +25,34 @@ def score_pairs(
       triples: (id, fused, visible, infrared), uint8 [H, W] each; the size may differ between
         triples. A generator that decodes files overlaps with the computation.
       total: number of triples, for the progress bar.
-      progress: whether to show a progress bar (on a terminal only).
+      progress: label of the progress bar (on a terminal only); False for none.
 
     Returns:
-      One dictionary per triple, in order: `id`, then the metrics by name as Python floats rounded
-      to six significant digits, beyond which float32 results differ between machines.
+      A row per triple, in order: `id`, then the metrics by name, rounded to six significant digits,
+      beyond which float32 results differ between machines.
 
     Raises:
-      UserError: the images of a triple differ in size, are not uint8 [H, W], or have a side below
-        17 pixels.
+      UserError: images are not uint8 [H, W], differ in size, or have a side below 17 pixels.
     """
-    rows = iterate_scores(triples)
-    return list(tqdm(rows, "scoring", total, unit="image", disable=None if progress else True))
-
-
-def iterate_scores(triples: Iterable[Triple]) -> Generator[Row, None, None]:
-    """Yields the rows of `score_pairs` one by one."""
     # one worker: XLA spreads each computation over all cores
-    return map_ahead(score_triple, triples, workers=1, ahead=4)
+    rows = map_ahead(score_triple, triples, workers=1, ahead=4)
+    return list(tqdm(rows, progress, total, unit="image", disable=None if progress else True))
 
 
 def score_triple(triple: Triple) -> Row:
-    """One row of `score_pairs`; it does not depend on what else is scored.
-
-    Images are padded to `padded_side`s, so that images of similar size share compiled programs.
-    """
+    """One row of `score_pairs`; padding lets images of similar size share compiled programs."""
     name, *images = triple
     shapes = [image.shape for image in images]
-    if any(image.dtype != np.uint8 or image.ndim != 2 for image in images):
-        kinds = [f"{image.dtype} {list(image.shape)}" for image in images]
-        raise UserError(f"{name}: fused, visible and infrared must be uint8 [H, W], not {kinds}")
-    if len(set(shapes)) > 1:
-        sizes = ", ".join(f"{width}x{height}" for height, width in shapes)
-        raise UserError(
-            f"{name}: fused, visible and infrared differ in size ({sizes}); bring them to one size"
-        )
+    if any(image.dtype != np.uint8 or image.ndim != 2 for image in images) or len(set(shapes)) > 1:
+        kinds = ", ".join(f"{image.dtype} {list(image.shape)}" for image in images)
+        raise UserError(f"{name}: images must be uint8 [H, W] and of one size, not {kinds}")
     if min(shapes[0]) < SMALLEST_SIDE:
-        height, width = shapes[0]
         raise UserError(
-            f"{name}: {width}x{height} pixels; VIF needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE}"
+            f"{name}: {list(shapes[0])} is below {SMALLEST_SIDE} pixels, the VIF window"
         )
     padding = [(0, padded_side(side) - side) for side in shapes[0]]
     padded = [jax.device_put(np.pad(image, padding)) for image in images]
-    values = jax.device_get(fusion_metrics(padded[0], padded[1], padded[2], shapes[0]))
+    values = jax.device_get(fusion_metrics(*padded, size=shapes[0]))
     return {"id": name, **{metric: float(f"{float(values[metric]):.6g}") for metric in METRICS}}
 
 

@@ -37,33 +37,20 @@ MI and NMI, or SSIM and SSIM_legacy would count twice."""
 def fusion_metrics(
     fused: Grey, visible: Grey, infrared: Grey, size: Size = None
 ) -> dict[str, Scalar]:
-    """All metrics of one fused pair.
+    """All metrics of one fused pair, by name in the order of `METRICS`.
 
     On CPU it is fastest outside of `jax.jit`: its parts are compiled one by one, and in one program
-    XLA would compute the windows of VIF and SSIM several times.
-
-    Args:
-      fused: uint8 or float [H, W] with 8-bit grey values; H, W >= 17.
-      visible: the same shape.
-      infrared: the same shape.
-      size: true (height, width) where the arrays are padded; it is traced, so that images of all
-        sizes that fit in [H, W] share the compiled programs.
-
-    Returns:
-      float32 scalars by the names of `METRICS`, in that order.
-
-    Raises:
-      ValueError: shapes differ, or a side is below 17 pixels.
+    XLA would compute the windows of VIF and SSIM several times. `size` is traced, so images of all
+    sizes that fit in [H, W] share the compiled programs. A side needs 17 pixels.
     """
     triple = (fused, visible, infrared)
     moments = structure.similarity_moments(*triple)
-    height, width = extent(jnp.shape(fused), size)
-    values = {
-        **_pixelwise(*triple, (height, width)),
+    size = extent(jnp.shape(fused), size)
+    values = _pixelwise(*triple, size) | {
         "VIF": structure.visual_information_fidelity(*triple, size=size),
         "Qabf": edges.edge_preservation(*triple, size=size),
-        "SSIM": structure.similarity_from(moments, 255.0, height, width),
-        "SSIM_legacy": structure.similarity_from(moments, 2.0, height, width),
+        "SSIM": structure.similarity_from(moments, 255.0, size),
+        "SSIM_legacy": structure.similarity_from(moments, 2.0, size),
     }
     return {name: values[name] for name in METRICS}
 

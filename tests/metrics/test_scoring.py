@@ -8,7 +8,7 @@ import pytest
 from metric_images import made_up_triple
 
 from egmt_jax.errors import UserError
-from egmt_jax.metrics import METRICS, fusion_metrics, iterate_scores, score_pairs
+from egmt_jax.metrics import METRICS, fusion_metrics, score_pairs
 from egmt_jax.metrics.scoring import padded_side
 
 SHAPES = [(49, 57), (128, 128), (17, 90), (49, 58), (100, 33)]
@@ -48,20 +48,6 @@ def test_sizes_of_a_data_set_are_padded_to_few_shapes():
         assert side < 512 or padded_side(side) <= 1.34 * side
 
 
-def test_few_triples_are_read_ahead():
-    read = []
-
-    def endless():
-        for k in itertools.count():
-            read.append(k)
-            yield str(k), *made_up_triple(k)
-
-    scores = iterate_scores(endless())
-    assert [next(scores)["id"], next(scores)["id"]] == ["0", "1"]
-    assert 2 <= len(read) < 10
-    scores.close()
-
-
 def test_an_error_while_reading_reaches_the_caller():
     def broken():
         yield "good", *made_up_triple()
@@ -74,10 +60,10 @@ def test_an_error_while_reading_reaches_the_caller():
 def test_bad_triples_are_named():
     fused, visible, infrared = made_up_triple()
     cases = {
-        "differ in size": (fused[:-1], visible, infrared),
+        "of one size": (fused[:-1], visible, infrared),
         "must be uint8": (fused / 255, visible, infrared),
         r"must be uint8 \[H, W\]": (fused[..., None], visible, infrared),
-        "at least 17x17": (fused[:16], visible[:16], infrared[:16]),
+        "below 17 pixels": (fused[:16], visible[:16], infrared[:16]),
     }
     for message, images in cases.items():
         with pytest.raises(UserError, match=f"^pair-7: .*{message}"):

@@ -161,7 +161,7 @@ def test_different_shapes_are_refused(function):
 
 def test_too_small_images_are_refused():
     small = [np.zeros((16, 40), np.uint8)] * 3
-    with pytest.raises(ValueError, match="VIF needs images of at least 17 x 17"):
+    with pytest.raises(ValueError, match="VIF needs at least 17 x 17"):
         metrics.visual_information_fidelity(*small)
-    with pytest.raises(ValueError, match="SSIM needs images of at least 7 x 7"):
+    with pytest.raises(ValueError, match="SSIM needs at least 7 x 7"):
         metrics.structural_similarity(*[image[:, :6] for image in small])
