@@ -5,28 +5,20 @@ import threading
 
 import pytest
 
-from egmt_jax.io.lookahead import futures_ahead, map_ahead
+from egmt_jax.io.lookahead import map_ahead
 
 
 @pytest.mark.parametrize(("workers", "ahead"), [(1, 0), (1, 3), (3, 2), (2, 100)])
 def test_results_come_in_order(workers, ahead):
     assert list(map_ahead(lambda k: k**2, range(20), workers, ahead)) == [k**2 for k in range(20)]
-    futures = list(futures_ahead(lambda k: k**2, range(20), workers, ahead))
-    assert [future.result() for future in futures] == [k**2 for k in range(20)]
 
 
-def test_no_more_than_the_given_number_of_items_is_taken_ahead():
+def test_at_most_ahead_items_are_taken():
     items = itertools.count()
     results = map_ahead(str, items, 2, 3)
     assert [next(results), next(results)] == ["0", "1"]
     assert next(items) == 5  # 0 to 4 were taken: two yielded and three ahead
     results.close()
-
-
-def test_a_failed_item_does_not_stop_the_others():
-    futures = futures_ahead(lambda k: 1 / k, [1, 0, 2], 2, 2)
-    errors = [future.exception() for future in futures]
-    assert [type(error) for error in errors] == [type(None), ZeroDivisionError, type(None)]
 
 
 @pytest.mark.parametrize("fault", ["consumer", "function", "items"])
