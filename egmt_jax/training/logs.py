@@ -1,5 +1,6 @@
 """Logs of a run: scalars, pictures, config, environment, a trace."""
 
+import contextlib
 import importlib.metadata
 import json
 import math
@@ -8,6 +9,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -33,16 +35,8 @@ PROFILE_AFTER, PROFILED = 5, 5
 class RunLog:
     """Writes scalars and pictures of a run to `history.jsonl` and TensorBoard files.
 
-    Only the first process writes. Rows that an interrupted run logged after its last checkpoint are
-    dropped: those steps will be re-run.
-
-    Args:
-      folder: the workdir.
-      config: config of the run.
-      first: steps done before.
-
-    Raises:
-      UserError: the workdir cannot be written; also from every method.
+    Only the first process writes. Rows after the checkpoint that a run resumes from, step `first`,
+    are dropped: those steps will be re-run. All methods raise UserError if they cannot write.
     """
 
     def __init__(self, folder: epath.Path, config: ConfigDict, first: int):
@@ -97,11 +91,8 @@ class RunLog:
         if added is None or is_remote(path):
             write_file(path, _lines(self._rows).encode())
             return
-        try:
-            with path.open("a") as file:
-                file.write(_lines(added))
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        with _reported(path), path.open("a") as file:
+            file.write(_lines(added))
 
 
 class _EventFile:
@@ -112,37 +103,27 @@ class _EventFile:
 
     def __init__(self, folder: epath.Path):
         self._folder = folder
-        self._local = None
-        if is_remote(folder):
-            self._local = tempfile.TemporaryDirectory()
+        self._local = tempfile.TemporaryDirectory() if is_remote(folder) else None
         path = pathlib.Path(self._local.name if self._local else folder)
-        try:
+        with _reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = EventsWriter(str(path / "events"), f".{time.monotonic_ns()}")
-        except OSError as error:
-            raise _unwritable(folder, error) from error
 
     def write(self, **event: Any) -> None:
-        try:
+        with _reported(self._folder):
             self._writer.write_event(event_pb2.Event(wall_time=time.time(), **event))
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
 
     def flush(self) -> None:
-        try:
+        with _reported(self._folder):
             self._writer.flush()
             if self._local:
                 for file in pathlib.Path(self._local.name).iterdir():
                     (self._folder / file.name).write_bytes(file.read_bytes())
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError, UserError):  # a full disk has been reported
             self.flush()
             self._writer.close()
-        except (OSError, UserError):
-            pass  # a full disk has been reported
         if self._local:
             self._local.cleanup()
 
@@ -153,16 +134,23 @@ def write_file(path: epath.Path, content: bytes) -> None:
     Raises:
       UserError: it cannot be written.
     """
-    try:
+    with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_remote(path):  # an object appears when it is complete
             path.write_bytes(content)
-            return
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        else:
+            partial = path.with_name(f".{path.name}.partial")
+            partial.write_bytes(content)
+            partial.replace(path)
+
+
+@contextlib.contextmanager
+def _reported(path: epath.Path) -> Iterator[None]:
+    """Turns errors of writing a file into UserErrors."""
+    try:
+        yield
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def read_history(folder: epath.Path) -> list[dict[str, float]]:
@@ -178,10 +166,6 @@ def read_history(folder: epath.Path) -> list[dict[str, float]]:
 
 def _lines(rows: list[dict[str, float]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def _unwritable(path: epath.Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot be written ({error.strerror or error})")
 
 
 def _write_environment(folder: epath.Path, first: int) -> None:
@@ -208,13 +192,7 @@ def _write_environment(folder: epath.Path, first: int) -> None:
 
 
 class Profile:
-    """Traces a few steps into `profile/` of the workdir, for TensorBoard or Perfetto.
-
-    Args:
-      folder: the workdir.
-      first: steps done before.
-      last: steps of the run.
-    """
+    """Traces a few steps after `first` into `profile/`, for TensorBoard or Perfetto."""
 
     def __init__(self, folder: epath.Path, first: int, last: int):
         self._folder = folder / "profile"

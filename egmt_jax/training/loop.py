@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from egmt_jax.data import mixtures, pipeline
 from egmt_jax.entities import load_text_features, load_vocabulary
+from egmt_jax.training import sharding
 from egmt_jax.training.checkpoints import Checkpoints, starting_params
 from egmt_jax.training.logs import Profile, RunLog
 from egmt_jax.training.processes import (
@@ -30,15 +31,7 @@ from egmt_jax.training.processes import (
     only_run_in,
 )
 from egmt_jax.training.report import REPORT, write_report
-from egmt_jax.training.sharding import (
-    data_share,
-    global_batch,
-    local_copy,
-    make_mesh,
-    put,
-    replicated,
-    state_shardings,
-)
+from egmt_jax.training.sharding import put, replicated
 from egmt_jax.training.step import Objective, TrainState, initial_state, make_optimizer, make_step
 from egmt_jax.training.validate_config import validate_config
 from egmt_jax.training.validation import Validation, is_due
@@ -56,11 +49,7 @@ def positive_weights(
     """Weight of a positive label per entity: the root of negatives per positive, from 1 to 5.
 
     The root is a compromise for the long tail: with the full ratio a few pairs of a rare entity
-    would dominate.
-
-    Args:
-      labels: multi-hot labels; records without entities are ignored.
-      shares: relative frequency of each record; equal by default.
+    would dominate. Records without labels are ignored; `shares` are frequencies of the records.
     """
     shares = np.where(labels.any(axis=1), 1.0 if shares is None else shares, 0.0)
     positives = shares @ labels
@@ -69,14 +58,7 @@ def positive_weights(
 
 
 class TrainSetup(NamedTuple):
-    """What `setup` makes from a config.
-
-    Attributes:
-      graphdef: structure of the model.
-      constants: variables of the model that are not trained, on all devices.
-      state: state before the first step, placed on the mesh.
-      step: (state, batch) -> (state, scalars), see `make_step`.
-    """
+    """What `setup` makes from a config: the parts of a model, and a step, see `make_step`."""
 
     graphdef: nnx.GraphDef
     constants: dict[str, Any]
@@ -90,13 +72,9 @@ def setup(
     text_features: Float[np.ndarray, "k d"],
     positive_weight: Float[np.ndarray, " k"],
 ) -> TrainSetup:
-    """The model, optimizer and step of a valid config on a mesh.
+    """The model, optimizer and step of a valid config, and the initial state on a mesh.
 
-    Args:
-      config: see `configs/base.py`.
-      mesh: from `make_mesh`.
-      text_features: table of the vocabulary.
-      positive_weight: see `positive_weights`.
+    `text_features` is the table of the vocabulary; for `positive_weight` see `positive_weights`.
     """
     model = build_model(config.model, text_features, config.seed)
     graphdef, params, constants = nnx.split(model, nnx.Param, ...)
@@ -105,7 +83,7 @@ def setup(
     ema = settings.pop("ema")
     optimizer = make_optimizer(**settings)
     state = initial_state(params, optimizer, averaged=ema > 0.0)
-    shardings = state_shardings(state, mesh)
+    shardings = sharding.state_shardings(state, mesh)
     constants = put(constants, replicated(constants, mesh))
     step = make_step(
         graphdef,
@@ -148,7 +126,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, float]:
 
 
 def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str, float]:
-    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    mesh = sharding.make_mesh(config.mesh.data, config.mesh.model)
     vocabulary = load_vocabulary()
     table = load_text_features(config.text_features).features
     with first_process_first("preparing the data"):
@@ -172,7 +150,12 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
         _print(parameter_overview.get_parameter_overview(state.params, include_stats=False))
     # The config determines all batches: their number is the position in the data.
     batches = pipeline.training_batches(
-        parts, config.data.batch_size, config.seed, config.data.workers, first, data_share(mesh)
+        parts,
+        config.data.batch_size,
+        config.seed,
+        config.data.workers,
+        first,
+        sharding.data_share(mesh),
     )
 
     log = RunLog(folder, config, first)
@@ -184,7 +167,9 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
         if not (draws or scores):
             return None
         kept = state.params if state.ema is None else state.ema
-        model = nnx.merge(graphdef, *jax.tree.map(jnp.asarray, local_copy((kept, constants))))
+        model = nnx.merge(
+            graphdef, *jax.tree.map(jnp.asarray, sharding.local_copy((kept, constants)))
+        )
         if draws:
             validation.draw(model, log, number)
         return validation.score(model, log, stop, number) if scores else None
@@ -206,7 +191,7 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
             if found:
                 checkpoints.save(state, first, found)
         for number in range(first + 1, steps + 1):
-            batch = global_batch(next(iterator), mesh)
+            batch = sharding.global_batch(next(iterator), mesh)
             if profile:
                 profile.before(number)
             state, results = step(state, batch)

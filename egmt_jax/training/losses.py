@@ -57,14 +57,10 @@ def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"
 def intensity(
     fused: Image, target: Image, masks: Float[Array, "b h w n"], emphasis: float
 ) -> Scalar:
-    """Mean of |F - T|, with a larger weight inside guiding entities.
+    """Mean of |F - T|, with an extra weight `emphasis` inside the masks of guiding entities.
 
-    Args:
-      fused: F.
-      target: T.
-      masks: masks of the guiding entities in [0, 1].
-      emphasis: extra weight of a guiding entity. Each counts as if it covered 1/20 of the picture
-        (at most 5 times its area), because small entities matter as much as large ones.
+    Each entity counts as if it covered 1/20 of the picture (at most 5 times its area), because
+    small entities matter as much as large ones.
     """
     area = jnp.mean(masks, axis=(1, 2), keepdims=True)
     weight = jnp.sum(masks * (0.05 / jnp.maximum(area, 0.01)), axis=-1, keepdims=True)
@@ -74,14 +70,9 @@ def intensity(
 def prominence(fused: Image, target: Image, masks: Float[Array, "b h w n"]) -> Scalar:
     """Error of the contrast between each entity and its surround, by their means.
 
-    |(F inside - F around) - (T inside - T around)|, summed over the entities of a pair, however
-    small. T boosts guiding entities and no others, so all entities count: if everything stood out,
+    |(F inside - F around) - (T inside - T around)|, summed over the masks of a pair, however small.
+    T boosts guiding entities and no others, so all entities count: if everything stood out,
     guidance would have nothing to do.
-
-    Args:
-      fused: F.
-      target: T.
-      masks: masks in [0, 1] of all candidates, guiding or not.
     """
     masks, around = with_surround(masks)
     error = fused - target
@@ -94,15 +85,8 @@ def gradient(
 ) -> Scalar:
     """Mean of | |grad F| - max(s |grad V|, s |grad I|, |grad T|) |, the strongest edge per pixel.
 
-    Faint edges, which may be noise, are sharpened less, see `FAINT_EDGE`. The edges of T are
+    s is `sharpen` for strong edges, and less for faint ones, which may be noise. The edges of T are
     included because guided entities have stronger edges than either source.
-
-    Args:
-      fused: F.
-      visible: V.
-      infrared: I.
-      target: T.
-      sharpen: s of the strongest edges.
     """
     strongest = jnp.maximum(gradient_magnitude(visible), gradient_magnitude(infrared))
     strongest *= 1.0 + (sharpen - 1.0) * strongest / (strongest + FAINT_EDGE)
@@ -116,26 +100,17 @@ def structure(fused: Image, visible: Image, infrared: Image) -> Scalar:
 
 
 def information(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - VIF / 2, see `egmt_jax.metrics.visual_information_fidelity`.
-
-    Negative if F shows the sources with more contrast than they have.
-    """
+    """1 - VIF / 2, see `egmt_jax.metrics.visual_information_fidelity`; it may be negative."""
     return 1.0 - 0.5 * _metric(visual_information_fidelity, fused, visible, infrared)
 
 
 def edges(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - Qabf, see `egmt_jax.metrics.edge_preservation`.
-
-    Unlike `gradient` it compares directions of edges.
-    """
+    """1 - Qabf, see `egmt_jax.metrics.edge_preservation`; it compares directions of edges too."""
     return 1.0 - _metric(edge_preservation, fused, visible, infrared)
 
 
 def complementarity(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - SCD / 2; 0 for the sum of the sources.
-
-    See `egmt_jax.metrics.sum_of_correlations_of_differences`.
-    """
+    """1 - SCD / 2, see `egmt_jax.metrics.sum_of_correlations_of_differences`."""
     return 1.0 - 0.5 * _metric(sum_of_correlations_of_differences, fused, visible, infrared)
 
 
@@ -153,12 +128,7 @@ def mutual_information(fused: Image, visible: Image, infrared: Image) -> Scalar:
 def contrast(fused: Image, visible: Image, infrared: Image, gain: float) -> Scalar:
     """Shortfall of the standard deviation of F from the required one.
 
-    Args:
-      fused: F.
-      visible: V.
-      infrared: I.
-      gain: required deviation, relative to the largest deviation of V, I and max(V, I), which
-        counts at most as `DEVIATION_BOUND`.
+    That is `gain` times the largest deviation of V, I and max(V, I), of at most `DEVIATION_BOUND`.
     """
 
     def deviation(image):
@@ -184,11 +154,7 @@ def classification(
 ) -> Scalar:
     """Binary cross-entropy, the mean over entities and over the labelled pairs.
 
-    Args:
-      logits: logit of each entity.
-      labels: 1 where the entity is in the pair.
-      labelled: whether the labels of a pair are known; other pairs are ignored.
-      positive_weight: weight of positive labels per entity.
+    `positive_weight` weights positive labels per entity.
     """
     loss = optax.sigmoid_binary_cross_entropy(logits, labels)
     loss = jnp.mean(loss * jnp.where(labels > 0.0, positive_weight[None], 1.0), axis=1)
@@ -203,13 +169,8 @@ def localisation(
 ) -> Scalar:
     """Cross-entropy between the similarity of each cell and its coverage, where masks are known.
 
-    The part of a cell that no candidate covers may show any other entity, or none.
-
-    Args:
-      similarity: similarity of each cell to each entity; the null token has 0.
-      coverage: share of each cell that each entity covers, see `targets.cell_coverage`.
-      entity_ids: ids of the candidates, padded with -1.
-      masked: whether the masks of a pair are known; other pairs are ignored.
+    The part of a cell that no candidate covers may show any other entity, or none. The null token
+    has similarity 0; `coverage` is that of `targets.cell_coverage` for the ids of the candidates.
     """
     listed = jnp.max(jax.nn.one_hot(entity_ids, similarity.shape[-1]), axis=1)[:, None, None]
     null = jnp.zeros((*similarity.shape[:3], 1))

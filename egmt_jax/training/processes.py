@@ -33,17 +33,11 @@ def start_processes(
 ) -> None:
     """Joins the other processes of a run, if any; call it before any use of JAX's devices.
 
-    With explicit arguments on any machines; without them in Slurm's `srun` with more than one task
-    and on TPU machines, where JAX finds the other processes.
-
-    Args:
-      coordinator: host:port of the first process.
-      processes: number of processes.
-      process_id: index of this process, from 0.
-      environment: environment variables, for those of Slurm.
+    With the flags of launch.py on any machines; without them in Slurm's `srun` with more than one
+    task and on TPU machines, where JAX finds the other processes.
 
     Raises:
-      UserError: some of the three arguments are missing, wrong, or do not fit together.
+      UserError: some of the three flags are missing or wrong.
     """
     flags = {"coordinator": coordinator, "processes": processes, "process_id": process_id}
     missing = [name for name, value in flags.items() if value in (None, "")]

@@ -15,13 +15,7 @@ MOST_ROWS = 8
 
 
 def write_report(folder: epath.Path, config: ConfigDict, picture: np.ndarray | None) -> None:
-    """Writes `report.md`, and `curves.png` and `samples.png` to `report/`.
-
-    Args:
-      folder: the workdir, with `history.jsonl`.
-      config: config of the run.
-      picture: samples, uint8 RGB, or None.
-    """
+    """Writes `report.md` of a workdir, and `curves.png` and `samples.png` to `report/`."""
     rows = read_history(folder)
     losses = [row for row in rows if "loss/loss" in row]
     scores = [row for row in rows if PREFIX + next(iter(METRICS)) in row]

@@ -60,20 +60,9 @@ def initial_state(
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """The training objective; see `configs/base.py` for its fields.
+    """The training objective; `configs/base.py` describes its fields.
 
-    Attributes:
-      weights: weight of each loss term by name; terms of weight 0 are not computed.
-      source: "own" entities of a pair guide, or those of another pair ("shuffled").
-      self_guided: share of examples guided by the classifier's own probabilities.
-      unguided: share of examples without guidance.
-      keep: probability that a candidate of the pair guides, in the other examples.
-      distractors: mean number of absent entities that guide as well.
-      boost: see `targets.intensity_target`.
-      additive: see `targets.intensity_target`.
-      emphasis: see `losses.intensity`.
-      sharpen: see `losses.gradient`.
-      contrast: see `losses.contrast`.
+    `weights` has the weight of each loss term by name; terms of weight 0 are not computed.
     """
 
     weights: dict[str, float]
@@ -94,14 +83,8 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """AdamW with linear warm-up, cosine decay to 1 % and clipping by the global norm.
 
-    Weight decay applies to matrices and kernels, not to biases, scales and temperatures.
-
-    Args:
-      learning_rate: peak, after the warm-up.
-      warmup: steps of the warm-up.
-      steps: steps of the run, at least 1.
-      weight_decay: coefficient, multiplied by the learning rate.
-      clip: largest norm of the gradients.
+    Weight decay applies to matrices and kernels, not to biases, scales and temperatures. For the
+    arguments see `configs/base.py`.
     """
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, learning_rate, min(warmup, steps - 1), steps, 0.01 * learning_rate
@@ -126,9 +109,9 @@ def draw_guidance(
     """Draws the guidance of each example: given entities, the classifier's choice, or none.
 
     Args:
-      key: random key of the step.
+      key: random key.
       candidates: 1 for entities that may guide.
-      labels: 1 for entities that are present; these are no distractors.
+      labels: 1 for entities that are present, and so are no distractors.
       probabilities: probabilities of the classifier.
       objective: gives the shares.
 
@@ -159,16 +142,7 @@ def loss_terms(
     key: Array,
     objective: Objective,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-    """Computes the weighted sum of the loss terms on a batch.
-
-    Args:
-      graphdef: structure of the model.
-      params: parameters of the model.
-      constants: other variables of the model.
-      batch: see `egmt_jax.data.pipeline.training_batches`.
-      positive_weight: see `losses.classification`.
-      key: random key of the guidance.
-      objective: see `Objective`.
+    """Computes the weighted sum of the loss terms on a batch of `pipeline.training_batches`.
 
     Returns:
       The sum, and a dict of the unweighted terms with weights above 0 and of the sum, `loss`.
@@ -234,7 +208,7 @@ def make_step(
 
     Args:
       graphdef: structure of the model.
-      constants: other variables of the model.
+      constants: variables of the model that are not trained.
       optimizer: from `make_optimizer`.
       positive_weight: float32 [K], see `losses.classification`.
       seed: seed of the guidance.
@@ -243,8 +217,7 @@ def make_step(
       ema: largest decay of the moving average; in step t the decay is at most (1 + t) / (10 + t).
 
     Returns:
-      A partial of the jitted function. The scalars are the loss terms, and the norms of gradients,
-      parameters and updates.
+      A partial of the jitted function. The scalars are the loss terms and some norms.
     """
 
     # The seed is an argument, so that runs with other seeds find the program in the compile cache.

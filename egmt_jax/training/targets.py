@@ -46,12 +46,9 @@ def intensity_target(
     Args:
       visible: V.
       infrared: I.
-      masks: masks in [0, 1] of the guiding entities, 0 for other entities; their sum is at most 1.
+      masks: masks in [0, 1] of the guiding entities; their sum is at most 1.
       boost: extra contrast of guided entities.
       additive: a.
-
-    Returns:
-      T in [0, 1].
     """
     means = jnp.mean(jnp.stack([visible, infrared]), axis=(2, 3), keepdims=True)
     total = visible + infrared - jnp.min(means, axis=0)
@@ -82,9 +79,11 @@ def guided_masks(
 ) -> Float[Array, "b h w m"]:
     """Masks of the guiding entities: the known masks, or else the model's own attention.
 
+    No gradient flows through them.
+
     Args:
       visual: gives the geometry of the attention grid.
-      attention: attention per cell to each entity of the vocabulary; no gradient flows through it.
+      attention: attention per cell to each entity of the vocabulary.
       entity_ids: ids of the candidates, padded with -1.
       masks: masks of the candidates, where known.
       masked: whether the masks of a pair are known.
@@ -104,14 +103,10 @@ def guided_masks(
 def cell_coverage(
     masks: Float[Array, "b h w m"], entity_ids: Int[Array, "b m"], grid: tuple[int, int], k: int
 ) -> Float[Array, "b g w2 k"]:
-    """Share of each cell of the token grid that each entity of the vocabulary covers.
+    """Share of each cell of the token grid that each of the k entities of the vocabulary covers.
 
-    Args:
-      masks: masks of the candidates in a crop not larger than the context's side, so that a cell is
-        8 x 8 pixels.
-      entity_ids: ids of the candidates, padded with -1.
-      grid: rows and columns of the token grid.
-      k: size of the vocabulary.
+    The masks are those of `entity_ids`, padded with -1, in a crop not larger than the context's
+    side, so that a cell has 8 x 8 pixels.
     """
     b, h, w, n = masks.shape
     masks = jnp.pad(masks, ((0, 0), (0, grid[0] * CELL - h), (0, grid[1] * CELL - w), (0, 0)))
