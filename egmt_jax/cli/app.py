@@ -3,10 +3,10 @@
 import argparse
 import contextlib
 import os
-import pathlib
 import signal
 import threading
 
+from egmt_jax.cli import add_checkpoint
 from egmt_jax.errors import UserError
 
 MOST_PIXELS = 25_000_000
@@ -23,12 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=7860, help="to listen on (default: %(default)s)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=pathlib.Path,
-        metavar="WORKDIR",
-        help="workdir of a training run, for its newest checkpoint; default: the released weights",
-    )
+    add_checkpoint(parser)
     parser.epilog = """\
 Prints the URL of the page, which fuses a pair of images or a made-up example, compares the result
 with each source, and shows attention, metrics and a download. Ctrl-C ends it. Needs gradio: in the

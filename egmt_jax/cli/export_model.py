@@ -3,18 +3,15 @@
 import argparse
 import pathlib
 
+from egmt_jax.cli import add_checkpoint
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument(
         "-o", "--out", type=pathlib.Path, required=True, metavar="DIR", help="new or empty folder"
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=pathlib.Path,
-        metavar="WORKDIR",
-        help="workdir of a training run, for its newest checkpoint; default: the released weights",
-    )
+    add_checkpoint(parser)
     parser.epilog = """\
 The export runs on CPU, GPU (CUDA) and TPU, on images and batches of any size, with jax, numpy and
 flatbuffers and without this package; DIR/README.txt explains its use:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import sys
 
+from egmt_jax.cli import add_checkpoint
 from egmt_jax.errors import UserError
 
 ATTENTION = "attention"
@@ -31,12 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="PNG file; folder for folders; MP4, MOV or AVI file for videos",
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=pathlib.Path,
-        metavar="WORKDIR",
-        help="workdir of a training run, for its newest checkpoint; default: the released weights",
-    )
+    add_checkpoint(parser)
     guidance = parser.add_mutually_exclusive_group()
     guidance.add_argument(
         "--entities",
@@ -105,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
       0, or 1 if any pair failed.
 
     Raises:
-      UserError: nothing can be fused: inputs, output, checkpoint or entities are wrong.
+      UserError: inputs, output, checkpoint or entities are wrong; nothing is fused.
     """
     from egmt_jax.io.thermal import parse_range
 
@@ -117,9 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"{path}: {reason}")
     text = arguments.infrared_range
     infrared_range = None if text is None else parse_range(text)
-    video = _is_video(arguments)
-    # (pair, output) or (pair, output, overlay)
-    outputs = [_video(arguments)] if video else _images(arguments)
+    video, outputs = _outputs(arguments)
     if arguments.overlay:
         outputs = [(*each, each[1].parent / ATTENTION / each[1].name) for each in outputs]
     _check_outputs(outputs)
@@ -135,13 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
         keep_compiled()
         fuser = load_fuser(arguments.checkpoint)
         guidance = fuser.resolve(by_names(entities))  # raises for unknown names
-        settings = files.Settings(
-            guidance=guidance,
-            size=arguments.size,
-            grey=arguments.grey,
-            infrared_range=infrared_range,
-            black_hot=arguments.black_hot,
-        )
+        size, grey, black_hot = arguments.size, arguments.grey, arguments.black_hot
+        settings = files.Settings(guidance, size, grey, infrared_range, black_hot)
         jobs = [files.Job(*each) for each in wanted]
         if video:
             from egmt_jax.inference.video import fuse_video
@@ -161,51 +150,36 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _is_video(arguments: argparse.Namespace) -> bool:
-    """Whether videos are given, rather than images."""
-    from egmt_jax.io.videos import SUFFIXES
-
-    paths = arguments.visible, arguments.infrared
-    videos = [path.suffix.lower() in SUFFIXES and not path.is_dir() for path in paths]
-    if any(videos) and not all(videos):
-        raise UserError(f"{paths[0]} and {paths[1]}: give two images or two videos")
-    return all(videos)
-
-
-def _video(arguments: argparse.Namespace):
-    """(pair, output) of two videos."""
-    from egmt_jax.io.pairs import PairFiles
-    from egmt_jax.io.videos import check_suffix
-
-    visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
-    for path in (visible, infrared):
-        if not path.is_file():
-            raise UserError(f"{path}: is not a file; videos are fused one pair at a time")
-    if arguments.overlay:
-        raise UserError("--overlay: is drawn for images, not for videos; leave it out")
-    out = out / f"{visible.stem}.mp4" if out.is_dir() else out
-    check_suffix(out)
-    return PairFiles(visible.stem, visible, infrared), out
-
-
-def _images(arguments: argparse.Namespace):
-    """(pair, output) for every pair of images."""
+def _outputs(arguments: argparse.Namespace):
+    """Whether videos are given, and (pair, output) for every pair of images or videos."""
+    from egmt_jax.io import videos
     from egmt_jax.io.pairs import PairFiles, find_pairs, is_many, raise_problems
 
     visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
+    both = visible, infrared
+    are_videos = [path.suffix.lower() in videos.SUFFIXES and not path.is_dir() for path in both]
+    if any(are_videos) and not all(are_videos):
+        raise UserError(f"{visible} and {infrared}: give two images or two videos")
+    video = all(are_videos)
     if is_many(visible) != is_many(infrared):
         raise UserError(f"{visible} and {infrared}: give two files or two folders")
-    if not is_many(visible):
-        if out.is_dir():
-            out = out / f"{visible.stem}.png"
-        elif out.suffix.lower() != ".png":
-            raise UserError(f"{out}: the output is a PNG file; end its name in .png")
-        return [(PairFiles(visible.stem, visible, infrared), out)]
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; name a folder for the images of two folders")
-    pairs, problems = find_pairs(visible, infrared, recursive=arguments.recursive)
-    raise_problems(f"{visible} and {infrared}: files must match by name:", problems)
-    return [(pair, out / f"{pair.id}.png") for pair in pairs]
+    if is_many(visible):
+        if video:
+            raise UserError(f"{visible}: is not a file; videos are fused one pair at a time")
+        if out.exists() and not out.is_dir():
+            raise UserError(f"{out}: is a file; name a folder for the images of two folders")
+        pairs, problems = find_pairs(visible, infrared, recursive=arguments.recursive)
+        raise_problems(f"{visible} and {infrared}: files must match by name:", problems)
+        return False, [(pair, out / f"{pair.id}.png") for pair in pairs]
+    if video and arguments.overlay:
+        raise UserError("--overlay: is drawn for images, not for videos; leave it out")
+    if out.is_dir():
+        out = out / f"{visible.stem}{'.mp4' if video else '.png'}"
+    elif video:
+        videos.check_suffix(out)
+    elif out.suffix.lower() != ".png":
+        raise UserError(f"{out}: the output is a PNG file; end its name in .png")
+    return video, [(PairFiles(visible.stem, visible, infrared), out)]
 
 
 def _check_outputs(outputs) -> None:

@@ -91,8 +91,7 @@ def fuse_pair(
       entities: names for `CHOSEN`.
 
     Raises:
-      UserError: a file is missing or not an image, sizes do not fit or are below 16 pixels, or no
-        or more than 8 entities are chosen. Files are named without their folders.
+      UserError: about files, named without their folders, or entities.
     """
     for name, path in (("visible", visible), ("infrared", infrared)):
         if path is None:

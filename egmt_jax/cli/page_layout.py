@@ -32,16 +32,12 @@ INTRODUCTION = """# Fuse a visible and an infrared image
 Give a registered pair of at most 25 megapixels, or pick an example. The entities that the model
 predicts guide the fusion; choose others to guide it by them."""
 
-TABLE = ["metric", "fused", "average"]
+VIEW = dict(format="png", interactive=False, buttons=["fullscreen"])
+OFF = ("share", "inbrowser", "inline", "ssr_mode", "run_history")
 
 
 def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
-    """The page; images are kept per session, never shared.
-
-    Args:
-      fuser: a model for all sessions.
-      examples: offered beside the user's own images.
-    """
+    """The page; sessions share the model, but no images."""
 
     def fuse(visible, infrared, guidance, entities):
         """A generator, so that the file is removed after gradio has copied it."""
@@ -56,10 +52,8 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
         with tempfile.TemporaryDirectory() as folder:
             name = f"{pathlib.Path(visible).stem}-fused.png"
             write_png(pathlib.Path(folder, name), result.picture)
-            yield {
-                **shown(result),
-                download: gr.DownloadButton(value=str(pathlib.Path(folder, name))),
-            }
+            file = gr.DownloadButton(value=str(pathlib.Path(folder, name)))
+            yield {**shown(result), download: file}
 
     def shown(result: pages.Result) -> dict:
         fused, guides = result.fused, pages.attention_choices(result.fused)
@@ -88,16 +82,14 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
         analytics_enabled=False,
         delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
     ) as page:
+        types = sorted(SUFFIXES)
         fusion = gr.State(time_to_live=KEPT_SECONDS)
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
                 visible, infrared = (
                     gr.File(
-                        label=f"{name} image",
-                        file_types=sorted(SUFFIXES),
-                        height=130,
-                        elem_id=name.lower(),
+                        label=f"{name} image", file_types=types, height=130, elem_id=name.lower()
                     )
                     for name in ("Visible", "Infrared")
                 )
@@ -138,35 +130,16 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                 with gr.Column(visible=False) as results:
                     with gr.Row():
                         against_visible, against_infrared = (
-                            gr.ImageSlider(
-                                label=f"{name} | fused",
-                                format="png",
-                                interactive=False,
-                                buttons=["fullscreen"],
-                                elem_id=f"against-{name.lower()}",
-                            )
-                            for name in ("Visible", "Infrared")
+                            gr.ImageSlider(label=f"{name} | fused", elem_id=f"against-{id}", **VIEW)
+                            for id, name in (("visible", "Visible"), ("infrared", "Infrared"))
                         )
-                    download = gr.DownloadButton(
-                        "Download the fused image (PNG)", elem_id="download"
-                    )
+                    download = gr.DownloadButton("Download the image (PNG)", elem_id="download")
                     with gr.Row():
                         with gr.Column():
-                            entity = gr.Dropdown(
-                                [],
-                                label="Attention to",
-                                info="By decreasing attention.",
-                                elem_id="entity",
-                            )
-                            attention = gr.Image(
-                                label="Attention",
-                                format="png",
-                                interactive=False,
-                                buttons=["fullscreen"],
-                                elem_id="attention",
-                            )
+                            entity = gr.Dropdown([], label="Attention to", elem_id="entity")
+                            attention = gr.Image(label="Attention", elem_id="attention", **VIEW)
                         scores = gr.Dataframe(
-                            headers=TABLE,
+                            headers=["metric", "fused", "average"],
                             datatype=["str", "number", "number"],
                             label="Metrics of the fused image and of the average of the sources",
                             interactive=False,
@@ -193,17 +166,7 @@ def _half_and_half(example: pages.Example) -> np.ndarray:
 
 @contextlib.contextmanager
 def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
-    """Serves the page while the context is open, then removes all files of it.
-
-    Uses no other network connection.
-
-    Args:
-      fuser: a model.
-      host: address to listen on.
-      port: to listen on.
-
-    Yields:
-      The URL of the page.
+    """Serves the page while the context is open, then removes all files of it; yields its URL.
 
     Raises:
       UserError: the address is in use, or not one of this machine.
@@ -227,16 +190,12 @@ def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
             server_port=port,
             theme=THEME,
             css=CSS,
-            share=False,
-            inbrowser=False,
-            inline=False,
             prevent_thread_lock=True,
             quiet=True,
-            ssr_mode=False,
-            run_history=False,
             footer_links=[],
             max_file_size=LARGEST_FILE,
             allowed_paths=[folder],
+            **dict.fromkeys(OFF, False),
         )
         try:
             yield page.local_url

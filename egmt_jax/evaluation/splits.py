@@ -39,9 +39,6 @@ def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path
 
     Returns:
       The path of the contact sheet: visible | infrared | fused, spread over the split.
-
-    Raises:
-      UserError: no checkpoint, or the data are missing.
     """
     run = _open(config, workdir, best)
     folder = _folder(config, workdir, "export", best)
@@ -67,16 +64,7 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
     `per_image_average.csv`), `results.json` with versions and the configs of the evaluation and of
     the training.
 
-    Args:
-      config: names the data; see `configs/base.py`.
-      workdir: of a training run.
-      best: use the best model on the validation split instead of the newest.
-
-    Returns:
-      The table, Markdown.
-
-    Raises:
-      UserError: no checkpoint, or the data are missing.
+    Takes the arguments of `export`; returns the table, Markdown.
     """
     run = _open(config, workdir, best)
     folder = _folder(config, workdir, "evaluate", best)

@@ -74,8 +74,7 @@ def fuse_files(
       fuser: a model.
       jobs: any number.
       settings: for all jobs.
-      threads: that read, and that write; the memory holds at most twice as many pairs beside the
-        one that is being fused.
+      threads: that read, and as many that write; each adds a pair or an image to the memory used.
 
     Returns:
       Failures and warnings, a line each, in the order of `jobs`.
@@ -93,13 +92,8 @@ def fuse_files(
         sizes.append(pair.visible.shape[:2])
         if len(sizes) == EQUAL_SIZES and len(set(sizes)) == 1:
             fuser = fuser.for_size(sizes[0])
-        return fuser(
-            pair.visible,
-            pair.infrared,
-            settings.guidance,
-            infrared_range=settings.infrared_range,
-            black_hot=settings.black_hot,
-        )
+        options = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
+        return fuser(pair.visible, pair.infrared, settings.guidance, **options)
 
     def write(job: Job, fused: Fused) -> None:
         if job.overlay is not None:

@@ -17,15 +17,14 @@ from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.inference.arrays import to_luma
-from egmt_jax.io.images import to_uint8, with_chroma
+from egmt_jax.io.images import with_chroma
 from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
 from egmt_jax.models import EGMT, PREDICTED, Context, Guidance, Visual
 from egmt_jax.models.egmt import CONTEXT_SIDE
 from egmt_jax.weights import packed
 
 TILES = ((352, 544), (480, 640))
-"""Rows and columns of the tiles that images are rendered in, margins included. Each shape is
-compiled once, whatever the sizes of the images."""
+"""Shapes of the tiles that images of any size are rendered in, margins included."""
 
 LARGEST_TILE = 1024
 """Longest side of a tile for images of one size, without margins."""
@@ -60,12 +59,10 @@ class Fused:
         shape of the visible image, [H, W] or [H, W, 1].
         """
         dtype, shape = self.visible.dtype, self.visible.shape
-        if dtype == np.uint8:
-            luma = to_uint8(self.luma)
-        elif dtype == np.uint16:
-            luma = np.rint(np.float32(65535.0) * self.luma).astype(np.uint16)
-        else:
+        if dtype.kind == "f":
             luma = self.luma.astype(dtype)
+        else:
+            luma = np.rint(np.float32(np.iinfo(dtype).max) * self.luma).astype(dtype)
         if len(shape) == 2 or shape[2] == 1:
             return luma.reshape(shape)
         return with_chroma(luma, self.visible)
@@ -124,21 +121,16 @@ class Fuser:
 
     @classmethod
     def load(cls, workdir: str | os.PathLike) -> "Fuser":
-        """The model of a training run's newest checkpoint.
-
-        Raises:
-          UserError: the workdir has no checkpoint, or one of another kind of model.
-        """
+        """The model of a training run's newest checkpoint; see `load_model`."""
         from egmt_jax.weights.checkpoint import load_model  # Orbax is slow to import
 
         model, names, config = load_model(workdir)
         return cls(model, names, config.text_features)
 
     def for_size(self, size: tuple[int, int]) -> "Fuser":
-        """A `Fuser` with one more tile shape, which fits images of `size` (rows, columns).
+        """A `Fuser` with a tile that fits images of `size` (rows, columns), for many of them.
 
-        It pays for many images of one size: rendering costs up to half less, and compiling the
-        shape takes as long as a few images.
+        Rendering costs up to half less; compiling the shape takes as long as a few images.
         """
         chosen, _ = tiles.layout(size, self._tiles, self._margin)
         other = copy.copy(self)
@@ -151,14 +143,12 @@ class Fuser:
         return nnx.merge(self._graphdef, self._state)
 
     def resolve(self, guidance: Guidance) -> Guidance:
-        """Looks up the features of named entities.
+        """Looks up the features of named entities; other guidance is returned as it is.
 
-        Names outside the model's table are embedded by its encoder, which needs the extra
-        [annotate].
+        Names outside the model's table are embedded by its encoder (extra [annotate]).
 
         Returns:
-          The guidance with canonical names without duplicates, features float32 [1, 8, D] and
-          weights, padded with zeros; guidance without names is returned as it is.
+          Canonical names without duplicates, features float32 [1, 8, D] and weights [1, 8], padded.
 
         Raises:
           UserError: more than 8 names, or one that cannot be embedded (lists the nearest known).
@@ -193,16 +183,15 @@ class Fuser:
         """Fuses one pair.
 
         Args:
-          visible: uint8, uint16 (0 to 65535) or float (in [0, 1]); grey [H, W] or [H, W, 1], RGB
-            [H, W, 3] or RGBA [H, W, 4]; H and W at least 16.
+          visible: uint8, uint16 or float in [0, 1]; grey [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA
+            [H, W, 4]; H and W at least 16.
           infrared: the same forms and size; the luma of colour images is used.
           guidance: see `Guidance`.
           infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
           black_hot: warm is dark in the infrared image.
 
         Raises:
-          UserError: sizes differ or are below 16, values are not finite or out of range, another
-            dtype or shape, or an unknown entity.
+          UserError: arrays of another form, size or range, or an unknown entity.
         """
         guidance = self.resolve(guidance)
         luma = to_luma(visible, "visible")
@@ -229,10 +218,7 @@ class Fuser:
         return self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
 
     def render(
-        self,
-        luma: Shaped[np.ndarray, "h w"],
-        infrared: Shaped[np.ndarray, "h w"],
-        context: Context,
+        self, luma: Shaped[np.ndarray, "h w"], infrared: Shaped[np.ndarray, "h w"], context: Context
     ) -> Float32[np.ndarray, "h w"]:
         """Renders a pair, uint8 or float32 in [0, 1], tile by tile; returns luma in [0, 1]."""
         # The number of entities must not make another program; rendering uses the modulation only.
@@ -322,61 +308,36 @@ def fuse(
     infrared_range: InfraredRange | tuple[float, float] | None = None,
     black_hot: bool = False,
 ) -> np.ndarray:
-    """Fuses one pair into an image. Use a `Fuser` for more than the image.
+    """Fuses one pair into an image; see `Fuser.__call__`, and `Fused.image` for the result.
 
     Args:
-      visible: uint8, uint16 or float in [0, 1]; grey [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA
-        [H, W, 4].
+      visible: uint8, uint16 or float in [0, 1]; [H, W], [H, W, 1], RGB or RGBA.
       infrared: the same forms and size.
-      entities: names that guide; None: the classifier's own choice; empty: no guidance.
-      workdir: of a training run, for its newest checkpoint; None: the released weights. Either is
-        kept for the next call.
+      entities: see `by_names`.
+      workdir: see `load_fuser`.
       infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
       black_hot: warm is dark in the infrared image.
-
-    Returns:
-      An image of the dtype of `visible`: RGB [H, W, 3] if that has colour, otherwise its shape.
-
-    Raises:
-      UserError: see `Fuser`.
     """
-    guidance = by_names(entities)
-    fuser = load_fuser(workdir)
+    fuser, guidance = load_fuser(workdir), by_names(entities)
     options = dict(infrared_range=infrared_range, black_hot=black_hot)
     return fuser(visible, infrared, guidance, **options).image
 
 
 def by_names(entities: Sequence[str] | None) -> Guidance:
     """Guidance by names; None: the classifier's own choice; empty: none."""
-    if isinstance(entities, str):
-        raise UserError(f"entities={entities!r}: give a list of names")
-    return PREDICTED if entities is None else Guidance(tuple(entities))
+    return PREDICTED if entities is None else Guidance(_canonical(entities))
 
 
 def load_pretrained(folder: str | os.PathLike = packed.FOLDER) -> Fuser:
-    """A `Fuser` with the released weights, or with others that `weights.save_packed` wrote.
-
-    Needs no network, and neither Orbax nor the code for training.
-
-    Args:
-      folder: has `weights.npz` and `settings.json`.
-
-    Raises:
-      UserError: a file is missing, or the weights do not match the settings.
-    """
+    """A `Fuser` with the released weights, or others in the same form; see `load_packed`."""
     return Fuser(*packed.load_packed(folder))
 
 
 def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
-    """The `Fuser` of a workdir's newest checkpoint, or of the released weights; the last is kept.
-
-    Raises:
-      UserError: no checkpoint in the workdir.
-    """
-    if workdir is None:
-        return _load(None, 0)
-    checkpoints = pathlib.Path(workdir).absolute() / "checkpoints"
-    return _load(workdir, checkpoints.stat().st_mtime_ns if checkpoints.is_dir() else 0)
+    """The `Fuser` of a workdir's newest checkpoint or of the released weights; keeps the last."""
+    checkpoints = pathlib.Path(workdir or "", "checkpoints").absolute()
+    changed = checkpoints.stat().st_mtime_ns if workdir and checkpoints.is_dir() else 0
+    return _load(workdir, changed)
 
 
 @functools.lru_cache(maxsize=1)

@@ -158,13 +158,8 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
                 f"{job.out}: {size[1]} x {size[0]} pixels, but videos have even sides: the last "
                 "column or row is left out"
             )
-        steady = VideoFuser(
-            fuser.for_size(size),
-            visible.rate,
-            settings.guidance,
-            infrared_range=settings.infrared_range,
-            black_hot=settings.black_hot,
-        )
+        options = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
+        steady = VideoFuser(fuser.for_size(size), visible.rate, settings.guidance, **options)
 
         def fuse(frames: tuple[np.ndarray, np.ndarray]) -> Fused:
             return steady(*(x if x.shape[:2] == size else resample(x, size) for x in frames))
