@@ -51,8 +51,8 @@ def score_triple(triple: Triple) -> Row:
             f"{name}: {list(shapes[0])} is below {SMALLEST_SIDE} pixels, the VIF window"
         )
     padding = [(0, padded_side(side) - side) for side in shapes[0]]
-    padded = [jax.device_put(np.pad(image, padding)) for image in images]
-    values = jax.device_get(fusion_metrics(*padded, size=shapes[0]))
+    fused, visible, infrared = (jax.device_put(np.pad(image, padding)) for image in images)
+    values = jax.device_get(fusion_metrics(fused, visible, infrared, shapes[0]))
     return {"id": name, **{metric: float(f"{float(values[metric]):.6g}") for metric in METRICS}}
 
 
