@@ -1,41 +1,27 @@
 """`egmt annotate`: captions the pairs of two folders and lists their entities."""
 
 import argparse
+import pathlib
 import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    parser.add_argument("--visible", required=True, metavar="DIR", help="visible images")
-    parser.add_argument(
-        "--infrared", required=True, metavar="DIR", help="infrared images of the same names"
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        metavar="OUT.jsonl",
-        help="one line per pair; an interrupted run continues where it stopped",
-    )
-    parser.add_argument(
-        "--captioner",
-        default="Salesforce/blip2-opt-2.7b",
-        metavar="MODEL",
-        help="BLIP-2, hub id or local path (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--detector",
-        default="google/flan-t5-large",
-        metavar="MODEL",
-        help="Flan-T5, hub id or local path (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="pairs per batch (default: 8)"
-    )
+    """Adds the arguments of the command."""
+    add = parser.add_argument
+    names = "infrared images of the same names"
+    add("--visible", type=pathlib.Path, required=True, metavar="DIR", help="visible images")
+    add("--infrared", type=pathlib.Path, required=True, metavar="DIR", help=names)
+    lines = "one line per pair; an interrupted run continues where it stopped"
+    add("-o", "--out", type=pathlib.Path, required=True, metavar="OUT.jsonl", help=lines)
+    source = "hub id or local path (default: %(default)s)"
+    captioner, detector = "Salesforce/blip2-opt-2.7b", "google/flan-t5-large"
+    add("--captioner", default=captioner, metavar="MODEL", help=f"BLIP-2, {source}")
+    add("--detector", default=detector, metavar="MODEL", help=f"Flan-T5, {source}")
+    add("--batch-size", type=int, default=8, metavar="N", help="pairs per batch (default: 8)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Annotates; pairs that cannot be read are reported at the end.
+    """Annotates; returns 1 if there are pairs that cannot be read, which are reported at the end.
 
     Raises:
       UserError: the folders, the models or the file of an earlier run are wrong.
@@ -47,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.visible,
         arguments.infrared,
         arguments.out,
+        {"captioner": arguments.captioner, "detector": arguments.detector},
         lambda: (load_captioner(arguments.captioner), load_detector(arguments.detector)),
-        models={"captioner": arguments.captioner, "detector": arguments.detector},
-        batch_size=arguments.batch_size,
+        arguments.batch_size,
     )
     for reason in failed.values():
         print(f"egmt annotate: {reason}", file=sys.stderr)

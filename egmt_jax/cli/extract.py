@@ -4,36 +4,25 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    parser.add_argument(
-        "--captions",
-        required=True,
-        metavar="IN.jsonl",
-        help="one JSON object per line with id, caption_visible and caption_infrared",
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        metavar="OUT.jsonl",
-        help="the same lines with `entities`, most salient first; replaces entities of the input",
-    )
+    """Adds the arguments of the command."""
+    lines = "one JSON object per line with id, caption_visible and caption_infrared"
+    parser.add_argument("--captions", required=True, metavar="IN.jsonl", help=lines)
+    lines = "the same lines with `entities`, most salient first; replaces entities of the input"
+    parser.add_argument("-o", "--out", required=True, metavar="OUT.jsonl", help=lines)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Extracts and writes.
+    """Extracts and writes; returns 0.
 
     Raises:
       UserError: lines of the input are wrong (all are listed), or the output cannot be written.
     """
-    from tqdm import tqdm
-
     from egmt_jax.entities import extract, read_captions
     from egmt_jax.entities.annotations import to_lines
     from egmt_jax.io.images import write_atomically
 
     records = read_captions(arguments.captions)
-    for record in tqdm(records, unit="pair", desc="extract", disable=len(records) < 100_000):
+    for record in records:
         record["entities"] = extract(record["caption_visible"], record["caption_infrared"])
     write_atomically(arguments.out, to_lines(records))
     named = sum(bool(record["entities"]) for record in records)

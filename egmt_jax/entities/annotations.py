@@ -16,21 +16,21 @@ def read_captions(path: str | os.PathLike) -> list[dict]:
     """Reads and checks an annotation file.
 
     Args:
-      path: UTF-8 JSON lines; empty lines are skipped, fields not named here are kept.
+      path: UTF-8 JSON lines; empty lines are skipped.
 
     Returns:
       One dict per line, in order: `id`, `caption_visible` and `caption_infrared` are text;
       `entities` (salient first) and `present` (everything visible), if given, are lists of text;
-      `regions`, if given, is returned as it is, see `egmt_jax.io.outlines.check`.
+      other fields, such as `regions` (see `egmt_jax.io.outlines.check`), are not checked.
 
     Raises:
       UserError: the file cannot be read, is empty, or has wrong lines, which are all listed.
     """
     numbered, problems = read_lines(path, FIELDS)
     if problems:
-        listed = "; ".join(problems[:PROBLEMS_SHOWN])
-        more = len(problems) - PROBLEMS_SHOWN
-        raise UserError(f"{path}: {listed}" + (f"; and {more} lines more" if more > 0 else ""))
+        if len(problems) > PROBLEMS_SHOWN:
+            problems[PROBLEMS_SHOWN:] = [f"and {len(problems) - PROBLEMS_SHOWN} lines more"]
+        raise UserError(f"{path}: {'; '.join(problems)}")
     if not numbered:
         raise UserError(f"{path}: no captions in it; it needs lines with {', '.join(FIELDS)}")
     return list(numbered.values())
@@ -39,18 +39,11 @@ def read_captions(path: str | os.PathLike) -> list[dict]:
 def read_lines(
     path: str | os.PathLike, required: Sequence[str]
 ) -> tuple[dict[int, dict], list[str]]:
-    """Reads an annotation file in which some lines may be wrong.
-
-    Args:
-      path: as for `read_captions`.
-      required: which of `FIELDS` a line must have, `id` among them.
+    """Reads an annotation file as `read_captions`, in which some lines may be wrong.
 
     Returns:
-      The records by line number, as `read_captions` returns them, and a message for each wrong
-      line, which begins with the line number.
-
-    Raises:
-      UserError: the file cannot be read.
+      The records that have the `required` ones of `FIELDS`, `id` among them, by line number, and a
+      message with the line number for each wrong line.
     """
     try:
         lines = pathlib.Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -62,15 +55,14 @@ def read_lines(
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        record, problem = _parse(line, required)
-        if record is not None:
+        try:
+            record = _parse(line, required)
             first = first_line.setdefault(record["id"], number)
             if first != number:
-                problem = f"id {record['id']!r} again, first on line {first}"
-        if problem:
-            problems.append(f"line {number}: {problem}")
-        else:
+                raise UserError(f"id {record['id']!r} again, first on line {first}")
             records[number] = record
+        except UserError as error:
+            problems.append(f"line {number}: {error}")
     return records, problems
 
 
@@ -79,29 +71,25 @@ def to_lines(records: Sequence[dict]) -> bytes:
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
 
 
-def _parse(line: bytes, required: Sequence[str]) -> tuple[dict | None, str]:
-    """The record of one line and "", or None and what is wrong with the line."""
+def _parse(line: bytes, required: Sequence[str]) -> dict:
+    """The record of one line; raises UserError if the line is wrong."""
     try:
-        record = json.loads(line.decode("utf-8"))
-        json.dumps(record, ensure_ascii=False).encode()  # JSON can hold text that UTF-8 cannot
+        record = json.loads(line.decode())
+        json.dumps(record, ensure_ascii=False).encode()  # fails for lone surrogates
     except json.JSONDecodeError as error:
-        return None, f"invalid JSON at column {error.colno} ({error.msg})"
-    except UnicodeDecodeError as error:
-        return None, f"not UTF-8 at byte {error.start + 1}"
-    except UnicodeEncodeError:
-        return None, "half a character (a lone surrogate, \\ud800 to \\udfff) in its text"
-    except (ValueError, RecursionError):
-        return None, "a number of thousands of digits, or too deeply nested lists"
+        raise UserError(f"invalid JSON at column {error.colno} ({error.msg})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"invalid text or JSON ({error})") from error
     if not isinstance(record, dict):
-        return None, "not a JSON object"
+        raise UserError("not a JSON object")
     if missing := [field for field in required if field not in record]:
-        return None, f"no {', '.join(missing)}"
+        raise UserError(f"no {', '.join(missing)}")
     if wrong := [field for field in FIELDS if not isinstance(record.get(field, ""), str)]:
-        return None, f"{', '.join(wrong)} must be text"
+        raise UserError(f"{', '.join(wrong)} must be text")
     if not record["id"]:
-        return None, "id is empty"
+        raise UserError("id is empty")
     for field in LISTS:
         names = record.get(field, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            return None, f"{field} must be a list of text"
-    return record, ""
+            raise UserError(f"{field} must be a list of text")
+    return record

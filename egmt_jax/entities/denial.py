@@ -7,36 +7,31 @@ are hard to see are present: "barely visible", "unseen in the visible image".
 
 from collections.abc import Mapping
 
+from egmt_jax.entities.lexicon import load_lexicon
+
 Spans = Mapping[int, tuple[int, str | None]]
-Grammar = Mapping[str, frozenset[str]]
+"""Start -> (end, entity or None) of the phrases of a caption that name something."""
 
-# "no clear bright walking person": words allowed between a denial and what it denies.
-_ADJECTIVES = 4
-_END = (".", ".", ".", ".")
-_CAN_NOT = ["can", "not"]
+_ADJECTIVES = 4  # at most between a denial and its noun: "no clear bright walking person"
 
 
-def denied_starts(tokens: list[str], spans: Spans, grammar: Grammar) -> set[int]:
-    """Starts of the spans that a caption denies.
-
-    Args:
-      tokens: of the caption.
-      spans: start -> (end, entity or None) of the phrases that name something.
-      grammar: the lexicon's function words.
-    """
+def denied_starts(tokens: list[str], spans: Spans) -> set[int]:
+    """Starts of the spans that a caption denies."""
+    grammar = load_lexicon().grammar
+    signs = ("denials", "denials with of", "absent", "be not")
+    if all(grammar[kind].isdisjoint(tokens) for kind in signs):  # most captions deny nothing
+        return set()
     inside = {index for start, (end, _) in spans.items() for index in range(start, end)}
-    tokens = [*tokens, *_END]
+    padded = [*tokens, *"...."]  # so that the tokens after a denial exist
     denied: set[int] = set()
-    for index in range(len(tokens) - len(_END)):
-        if index not in inside:  # "no-entry sign", "no parking sign" are things
-            denied |= _denied_after(index, tokens, spans, grammar)
-            denied |= _denied_before(index, tokens, spans, grammar)
+    for index in set(range(len(tokens))) - inside:  # "no-entry sign", "no parking sign" are things
+        denied |= _denied_after(index, padded, spans) | _denied_before(index, padded, spans)
     return denied
 
 
-def _denied_after(index: int, tokens: list[str], spans: Spans, grammar: Grammar) -> set[int]:
+def _denied_after(index: int, tokens: list[str], spans: Spans) -> set[int]:
     """Starts of what "no", "without", "free of" or "not a" at an index denies."""
-    word, start = tokens[index], index + 1
+    grammar, word, start = load_lexicon().grammar, tokens[index], index + 1
     following = tokens[start]
     if word in grammar["denials with of"] and following == "of":
         start += 1
@@ -47,65 +42,56 @@ def _denied_after(index: int, tokens: list[str], spans: Spans, grammar: Grammar)
         return set()
     if tokens[start] in grammar["signs with of"] and tokens[start + 1] == "of":
         start += 2
-    return _noun_phrases(start, tokens, spans, grammar)
+    return _noun_phrases(start, tokens, spans)
 
 
-def _noun_phrases(position: int, tokens: list[str], spans: Spans, grammar: Grammar) -> set[int]:
+def _noun_phrases(position: int, tokens: list[str], spans: Spans) -> set[int]:
     """Starts of the things in "cars", "large cars or people", "cars, vans or people"."""
-    starts: set[int] = set()
-    ends = grammar["clause words"] | grammar["prepositions"] | grammar["determiners"]
+    grammar, starts = load_lexicon().grammar, set()
+    ends = grammar["clause words"] | grammar["prepositions"] | grammar["determiners"] | {"and"}
     joins, adjectives = True, 0
-    while True:
+    while adjectives <= _ADJECTIVES:
         if joins:
             while tokens[position] in grammar["openers"] and position not in spans:
                 position += 1
             joins, adjectives = False, 0
-        word = tokens[position]
         if position in spans:
             starts.add(position)
             position = spans[position][0]
-            word = tokens[position]
-            if position in spans:  # "building windows"
-                continue
-            if word == "and" and position + 1 in spans:
+            if tokens[position] == "and" and position + 1 in spans:
                 position += 1
+            if position in spans:  # "building windows", "cars and people"
                 continue
-            if word not in ("or", "nor", ","):
-                return starts
-        if word in ("or", "nor") or (word == "," and _continues(position, tokens, ends)):
-            joins = True
-        elif word in ends or word in (",", "and"):
-            return starts
+            if tokens[position] not in ("or", "nor", ","):
+                break
+        word = tokens[position]
+        if word == ",":  # of a list that ends with "or"?
+            rest = tokens[position + 1 : position + 8]
+            word = next((word for word in rest if word in ends or word in ("or", "nor")), "and")
+        if word in ends:
+            break
+        joins = word in ("or", "nor")
         adjectives += 1
-        if adjectives > _ADJECTIVES:
-            return starts
         position += 1
+    return starts
 
 
-def _continues(comma: int, tokens: list[str], ends: frozenset[str]) -> bool:
-    """Whether a comma is part of a list that ends with "or"."""
-    for word in tokens[comma + 1 : comma + 8]:
-        if word in ("or", "nor"):
-            return True
-        if word == "and" or word in ends:
-            return False
-    return False
-
-
-def _denied_before(index: int, tokens: list[str], spans: Spans, grammar: Grammar) -> set[int]:
+def _denied_before(index: int, tokens: list[str], spans: Spans) -> set[int]:
     """Starts of the subject of "are absent", "is not visible", "cannot be seen" at an index."""
-    word, following = tokens[index], index + 1
-    if word in ("is", "are", "was", "were"):
+    grammar, word, following = load_lexicon().grammar, tokens[index], index + 1
+    kind = "seen"
+    if word in grammar["be"] and tokens[following] == "not":
+        following += 1
+    elif word in grammar["be"]:
         kind = "absent"
-        if tokens[following] == "not":
-            kind, following = "seen", following + 1
-    elif word in ("isn't", "aren't", "cannot", "can't") or tokens[index : index + 2] == _CAN_NOT:
-        kind = "seen"
+    elif word in grammar["be not"] or tokens[index : index + 2] == ["can", "not"]:
         following += word == "can"
         following += tokens[following] == "be"
     else:
         return set()
-    if tokens[following] not in grammar[kind] or _other_view(following + 1, tokens, grammar):
+    view = following + 2 + (tokens[following + 2] == "the")  # "in the dark": the thing is present
+    elsewhere = tokens[following + 1] in ("in", "from") and tokens[view] in grammar["other view"]
+    if tokens[following] not in grammar[kind] or elsewhere:
         return set()
     subject: set[int] = set()
     joined = False
@@ -119,11 +105,3 @@ def _denied_before(index: int, tokens: list[str], spans: Spans, grammar: Grammar
             subject.clear()  # "people near the building are absent": not the building
         joined = joined or word in ("and", "or")
     return subject
-
-
-def _other_view(position: int, tokens: list[str], grammar: Grammar) -> bool:
-    """Whether "in the dark" or "from the visible image" follows: then the thing is present."""
-    if tokens[position] not in ("in", "from"):
-        return False
-    position += 1 + (tokens[position + 1] == "the")
-    return tokens[position] in grammar["other view"]

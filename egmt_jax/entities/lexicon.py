@@ -1,4 +1,4 @@
-"""Words for things: phrases with their plurals, grouped by the entity they name."""
+"""Words for things: phrases with their plurals, and the entity that each one names."""
 
 import dataclasses
 import functools
@@ -7,26 +7,21 @@ import json
 import re
 from collections.abc import Mapping
 
+Words = tuple[str, ...]
+
 # Words, with inner hyphens and apostrophes, or one mark of punctuation.
 _TOKEN = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|[.,;:!?()]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Lexicon:
-    """The content of `lexicon.json`, prepared for matching.
+    """The content of `lexicon.json`, prepared for matching."""
 
-    Attributes:
-      phrases: first word -> ((remaining words, entity or None), ...), longest first; None marks a
-        phrase that names no entity although a word in it does ("bus stop").
-      aliases: phrase -> entity for names that stand alone: an option, a label, an answer.
-      synonyms: entity -> its synonyms and aliases in the singular.
-      grammar: kind -> function words, for `denial.py`.
-    """
-
-    phrases: Mapping[str, tuple[tuple[tuple[str, ...], str | None], ...]]
-    aliases: Mapping[str, str]
-    synonyms: Mapping[str, tuple[str, ...]]
-    grammar: Mapping[str, frozenset[str]]
+    phrases: Mapping[Words, str | None]  # None: no entity, although a word is one ("bus stop")
+    longest: Mapping[str, int]  # first word -> number of words of the longest phrase
+    aliases: Mapping[Words, str]  # for names that stand alone: an option, a label, an answer
+    synonyms: Mapping[str, Words]  # entity -> synonyms and aliases in the singular
+    grammar: Mapping[str, frozenset[str]]  # kind -> function words, for `denial.py`
 
 
 def tokenise(text: str) -> list[str]:
@@ -39,9 +34,7 @@ def plural(phrase: str) -> str:
     """The regular English plural of a phrase's last word."""
     if re.search(r"(s|x|z|ch|sh)$", phrase):
         return phrase + "es"
-    if re.search(r"[^aeiou]y$", phrase):
-        return phrase[:-1] + "ies"
-    return phrase + "s"
+    return re.sub(r"(?<=[^aeiou])y$", "ie", phrase) + "s"
 
 
 @functools.cache
@@ -49,32 +42,22 @@ def load_lexicon() -> Lexicon:
     """The packaged lexicon with plurals filled in."""
     text = importlib.resources.files(__package__).joinpath("lexicon.json").read_text("utf-8")
     content = json.loads(text)
-    phrases: dict[tuple[str, ...], str | None] = {}
-    aliases: dict[str, str] = {}
-    synonyms: dict[str, tuple[str, ...]] = {}
-    for phrase in content["other"]:
-        phrases |= dict.fromkeys(_forms(phrase))
+    aliases: dict[Words, str] = {}
+    synonyms: dict[str, Words] = {}
+    phrases: dict[Words, str | None]
+    phrases = {form: None for phrase in content["other"] for form in _forms(phrase)}
     for name, words in content["things"].items():
-        sentence_words = words.get("synonyms", [])
-        synonyms[name] = (*sentence_words, *words.get("aliases", []))
-        for phrase in (name, *sentence_words, *words.get("parts", [])):
+        in_text = words.get("synonyms", [])
+        synonyms[name] = (*in_text, *words.get("aliases", []))
+        for phrase in (name, *in_text, *words.get("parts", [])):
             phrases |= dict.fromkeys(_forms(phrase), name)
         for phrase in (name, *synonyms[name]):
-            aliases |= dict.fromkeys(map(" ".join, _forms(phrase)), name)
-    by_first: dict[str, list[tuple[tuple[str, ...], str | None]]] = {}
-    for (first, *rest), name in phrases.items():
-        by_first.setdefault(first, []).append((tuple(rest), name))
-    return Lexicon(
-        phrases={
-            first: tuple(sorted(rests, key=lambda item: -len(item[0])))
-            for first, rests in by_first.items()
-        },
-        aliases=aliases,
-        synonyms=synonyms,
-        grammar={kind: frozenset(words.split()) for kind, words in content["grammar"].items()},
-    )
+            aliases |= dict.fromkeys(_forms(phrase), name)
+    grammar = {kind: frozenset(words.split()) for kind, words in content["grammar"].items()}
+    longest = {phrase[0]: len(phrase) for phrase in sorted(phrases, key=len)}
+    return Lexicon(phrases, longest, aliases, synonyms, grammar)
 
 
-def _forms(phrase: str) -> list[tuple[str, ...]]:
+def _forms(phrase: str) -> list[Words]:
     """The words of a phrase's singular and plural."""
     return [tuple(tokenise(form)) for form in (phrase, plural(phrase))]

@@ -9,8 +9,7 @@ import pytest
 
 from egmt_jax.cli import annotate as command
 from egmt_jax.entities import load_vocabulary, read_captions
-from egmt_jax.entities.annotate import QUESTION, annotate_folders
-from egmt_jax.entities.answers import merge_entities, parse_answer
+from egmt_jax.entities.annotate import QUESTION, annotate_folders, merge_entities, parse_answer
 from egmt_jax.errors import UserError
 from egmt_jax.io.images import write_png
 
@@ -111,8 +110,6 @@ def test_an_interrupted_run_continues_and_gives_the_same_file(arguments):
     with pytest.raises(KeyboardInterrupt):
         annotate_folders(**arguments, load_models=Models(limit=4), batch_size=2)
     assert len(read_captions(out)) == 2
-    with out.open("ab") as file:
-        file.write(b'{"id": "2", "caption_vis')  # what a crash in mid-line leaves
     models = Models()
     annotate_folders(**arguments, load_models=models, batch_size=2)
     assert models.seen == 6  # three pairs were left
@@ -135,7 +132,7 @@ def test_a_file_of_other_models_or_other_pairs_or_with_damage_is_refused(argumen
     annotate_folders(**arguments, load_models=Models())
     content = out.read_bytes()
     other = arguments | {"models": MODELS | {"detector": "another"}}
-    with pytest.raises(UserError, match="annotated with detector made up too, not another"):
+    with pytest.raises(UserError, match=r"0 was made with .*'made up too'"):
         annotate_folders(**other, load_models=no_models)
     for side in ("visible", "infrared"):
         (arguments[side] / "4.png").unlink()
