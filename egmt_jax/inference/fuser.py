@@ -19,37 +19,26 @@ from egmt_jax.inference import tiles
 from egmt_jax.inference.arrays import to_luma
 from egmt_jax.io.images import with_chroma
 from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
+from egmt_jax.io.valid import no_data_border
 from egmt_jax.models import EGMT, PREDICTED, Context, Guidance, Visual
 from egmt_jax.models.egmt import CONTEXT_SIDE
 from egmt_jax.weights import packed
 
-TILES = ((352, 544), (480, 640))
-"""Shapes of the tiles that images of any size are rendered in, margins included."""
-
-LARGEST_TILE = 1024
-"""Longest side of a tile for images of one size, without margins."""
+TILES = ((352, 544), (480, 640))  # shapes to render in, margins included
+LARGEST_TILE = 1024  # longest side of a tile for images of one size, without margins
+SMALLEST_WITH_BORDER = 64  # pixels a side; in smaller images a border may be content
 
 
 @dataclasses.dataclass(frozen=True)
 class Fused:
-    """The fusion of one pair.
+    """The fusion of one pair."""
 
-    Attributes:
-      luma: float32 [H, W] in [0, 1].
-      probabilities: entity -> probability that it is in the pair, in the vocabulary's order.
-      visible: the visible image as given.
-      guides: the entities that guided: those given, or the model's vocabulary; empty without
-        guidance and for features without names.
-      grid: float32 [h, w, len(guides)], attention per cell.
-      cell_size: pixels per cell.
-    """
-
-    luma: Float32[np.ndarray, "h w"]
-    probabilities: dict[str, float]
-    visible: np.ndarray
-    guides: tuple[str, ...]
-    grid: Float[np.ndarray, "y x n"]
-    cell_size: float
+    luma: Float32[np.ndarray, "h w"]  # in [0, 1]
+    probabilities: dict[str, float]  # that an entity is in the pair, in the vocabulary's order
+    visible: np.ndarray  # as given
+    guides: tuple[str, ...]  # entities that guided; empty without, and for features without names
+    grid: Float[np.ndarray, "y x n"]  # attention of each cell to each guide
+    cell_size: float  # pixels per cell
 
     @property
     def image(self) -> np.ndarray:
@@ -58,14 +47,12 @@ class Fused:
         RGB [H, W, 3] with the chroma of a visible image in colour (alpha is dropped), otherwise the
         shape of the visible image, [H, W] or [H, W, 1].
         """
-        dtype, shape = self.visible.dtype, self.visible.shape
-        if dtype.kind == "f":
-            luma = self.luma.astype(dtype)
-        else:
-            luma = np.rint(np.float32(np.iinfo(dtype).max) * self.luma).astype(dtype)
-        if len(shape) == 2 or shape[2] == 1:
-            return luma.reshape(shape)
-        return with_chroma(luma, self.visible)
+        dtype, shape, luma = self.visible.dtype, self.visible.shape, self.luma
+        if dtype.kind == "u":
+            luma = np.rint(np.float32(np.iinfo(dtype).max) * luma)
+        luma = luma.astype(dtype)
+        in_colour = len(shape) == 3 and shape[2] > 1
+        return with_chroma(luma, self.visible) if in_colour else luma.reshape(shape)
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -82,8 +69,8 @@ class Fused:
         (name,) = _canonical([entity])
         if name not in self.guides:
             raise UserError(f"{name} did not guide this fusion; give it among the entities")
-        grid = self.grid[..., self.guides.index(name)]
-        return tiles.enlarge(grid, self.cell_size, self.luma.shape)
+        index = self.guides.index(name)
+        return tiles.enlarge(self.grid[..., index], self.cell_size, self.luma.shape)
 
 
 class Fuser:
@@ -92,7 +79,7 @@ class Fuser:
     Args:
       model: trained or not.
       names: the entities of the model's table, in order.
-      encoder: the text-feature table that the model was trained with, as for
+      encoder: the text-feature table that the model was trained with; see
         `egmt_jax.entities.embed`, which embeds names outside the table.
       tile: shapes of tiles to render in; results differ by float32 rounding only.
 
@@ -108,14 +95,11 @@ class Fuser:
         tile: Sequence[tuple[int, int]] = TILES,
     ):
         self._cell = cell = 2 * model.patch
-        self._margin = -(-model.receptive_field // cell) * cell
-        for side in (side for shape in tile for side in shape):
-            if side % cell or side <= 2 * self._margin:
-                raise UserError(
-                    f"tile={tuple(tile)}: sides are multiples of {cell} above {2 * self._margin}"
-                )
-        self.names, self._tiles = tuple(names), tuple(tile)
-        self._encoder, self._table = encoder, np.asarray(model.text_features[...])
+        self._margin = margin = -(-model.receptive_field // cell) * cell
+        if any(side % cell or side <= 2 * margin for shape in tile for side in shape):
+            raise UserError(f"tile={tuple(tile)}: sides are multiples of {cell} above {2 * margin}")
+        self.names, self._tiles, self._encoder = tuple(names), tuple(tile), encoder
+        self._table = np.asarray(model.text_features[...])
         self._graphdef, self._state = nnx.split(model)
         self._visual, self._guide, self._render = _programs(self._graphdef)
 
@@ -159,10 +143,10 @@ class Fuser:
         features = np.zeros((1, MOST_ENTITIES, self._table.shape[1]), np.float32)
         for row, name in enumerate(names):
             if name in self.names:
-                features[0, row] = self._table[self.names.index(name)]
-                continue
-            (feature,) = embed([name], self._encoder)
-            if feature.shape != features[0, row].shape:
+                feature = self._table[self.names.index(name)]
+            else:
+                (feature,) = embed([name], self._encoder)
+            if len(feature) != features.shape[2]:
                 raise UserError(
                     f"this model does not know {name}: it was trained without, and with other text "
                     f"features than {self._encoder}"
@@ -180,7 +164,7 @@ class Fuser:
         infrared_range: InfraredRange | tuple[float, float] | None = None,
         black_hot: bool = False,
     ) -> Fused:
-        """Fuses one pair.
+        """Fuses one pair; shows the visible image where the infrared one has a no-data border.
 
         Args:
           visible: uint8, uint16 or float in [0, 1]; grey [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA
@@ -194,33 +178,47 @@ class Fuser:
           UserError: arrays of another form, size or range, or an unknown entity.
         """
         guidance = self.resolve(guidance)
-        luma = to_luma(visible, "visible")
-        infrared = to_luma(infrared, "infrared", deep=True)
-        infrared = infrared_to_unit(infrared, infrared_range, black_hot)
-        if luma.shape != infrared.shape:
+        luma, values = to_luma(visible, "visible"), to_luma(infrared, "infrared", deep=True)
+        if luma.shape != values.shape:
             raise UserError(
-                f"visible {luma.shape} and infrared {infrared.shape} differ in size (rows, "
-                "columns); resample one of them first"
+                f"visible {luma.shape} and infrared {values.shape} differ in size (rows, columns); "
+                "resample one of them first"
             )
-        context = self.guide(self.visual(luma, infrared), guidance)
-        return self.result(visible, self.render(luma, infrared, context), context, guidance)
+        unit = infrared_to_unit(values, infrared_range, black_hot)
+        return self.fuse_luma(visible, luma, fill_border(values, unit, luma), guidance)
 
-    def visual(
-        self, luma: Shaped[np.ndarray, "h w"], infrared: Shaped[np.ndarray, "h w"]
-    ) -> Visual:
-        """Global features of a pair, uint8 or float32 in [0, 1], which the host reduces."""
-        (luma, factor), (infrared, _) = tiles.reduce_image(luma), tiles.reduce_image(infrared)
-        canvas = tiles.to_canvas(luma, infrared, (CONTEXT_SIDE, CONTEXT_SIDE))
-        return self._visual(self._state, *canvas, np.float32(factor))
+    def fuse_luma(
+        self,
+        visible: np.ndarray,
+        luma: Shaped[np.ndarray, "h w"],
+        infrared: Shaped[np.ndarray, "h w"],
+        guidance: Guidance,
+        smooth: Callable[[Visual], Visual] | None = None,
+    ) -> Fused:
+        """Fuses luma and infrared, each uint8 or float32 in [0, 1], with resolved guidance.
 
-    def guide(self, visual: Visual, guidance: Guidance) -> Context:
-        """The context for a resolved guidance."""
-        return self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
+        `visible` gives the result its colour; `smooth` averages features over frames of a video.
+        """
+        (small, factor), (small_infrared, _) = map(tiles.reduce_image, (luma, infrared))
+        canvas = tiles.to_canvas(small, small_infrared, (CONTEXT_SIDE, CONTEXT_SIDE))
+        visual = self._visual(self._state, *canvas, np.float32(factor))
+        visual = smooth(visual) if smooth else visual
+        context = self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
+        guides = guidance.names
+        if guides is None:
+            guides = self.names if guidance.features is None else ()
+        probabilities = np.asarray(jax.nn.sigmoid(visual.entity_logits))[0]
+        rows, columns = np.asarray(visual.cells)[0]
+        return Fused(
+            self._render_tiles(luma, infrared, context),
+            dict(zip(self.names, probabilities.tolist(), strict=True)),
+            np.asarray(visible),
+            guides,
+            np.asarray(context.attention)[0, :rows, :columns, : len(guides)],
+            float(visual.cell_size[0]),
+        )
 
-    def render(
-        self, luma: Shaped[np.ndarray, "h w"], infrared: Shaped[np.ndarray, "h w"], context: Context
-    ) -> Float32[np.ndarray, "h w"]:
-        """Renders a pair, uint8 or float32 in [0, 1], tile by tile; returns luma in [0, 1]."""
+    def _render_tiles(self, luma: np.ndarray, infrared: np.ndarray, context: Context) -> np.ndarray:
         # The number of entities must not make another program; rendering uses the modulation only.
         unused = np.zeros((*context.modulation.shape[:3], 0), np.float32)
         context = dataclasses.replace(context, attention=unused)
@@ -232,33 +230,26 @@ class Fuser:
             origin = np.asarray([top, left], np.int32)
             rendered = np.asarray(self._render(self._state, *canvas, context, origin))
             rows, columns = core
-            fused[core] = rendered[
-                rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-            ]
+            rendered = rendered[rows.start - top :, columns.start - left :]
+            height, width = fused[core].shape
+            fused[core] = rendered[:height, :width]
         return fused
 
-    def result(
-        self,
-        visible: np.ndarray,
-        luma: Float32[np.ndarray, "h w"],
-        context: Context,
-        guidance: Guidance,
-    ) -> Fused:
-        """The fusion of one pair from a rendered luma, its context and its resolved guidance."""
-        visual = context.visual
-        probabilities = np.asarray(jax.nn.sigmoid(visual.entity_logits))[0]
-        guides = guidance.names
-        if guides is None:
-            guides = self.names if guidance.features is None else ()
-        rows, columns = np.asarray(visual.cells)[0]
-        return Fused(
-            luma,
-            dict(zip(self.names, probabilities.tolist(), strict=True)),
-            np.asarray(visible),
-            guides,
-            np.asarray(context.attention)[0, :rows, :columns, : len(guides)],
-            float(visual.cell_size[0]),
-        )
+
+def fill_border(
+    values: Shaped[np.ndarray, "h w"],
+    unit: Shaped[np.ndarray, "h w"],
+    luma: Shaped[np.ndarray, "h w"],
+) -> Shaped[np.ndarray, "h w"]:
+    """Infrared with the visible luma in the black borders that registration leaves.
+
+    `values` are infrared in its own depth; `unit` and `luma` are uint8 or float32 in [0, 1].
+    """
+    if min(values.shape) < SMALLEST_WITH_BORDER or (valid := no_data_border(values)).all():
+        return unit
+    if unit.dtype != luma.dtype:
+        unit, luma = tiles.to_unit_range(unit), tiles.to_unit_range(luma)
+    return np.where(valid, unit, luma)
 
 
 @functools.lru_cache(maxsize=4)
@@ -288,12 +279,11 @@ def _canonical(entities: Sequence[str]) -> tuple[str, ...]:
     if isinstance(entities, str):
         raise UserError(f"entities={entities!r}: give a list of names")
     vocabulary = load_vocabulary()
-    names = tuple(
-        dict.fromkeys(
-            vocabulary.canonical(name) if name in vocabulary else name.strip().lower()
-            for name in entities
-        )
+    known = (
+        vocabulary.canonical(name) if name in vocabulary else name.strip().lower()
+        for name in entities
     )
+    names = tuple(dict.fromkeys(known))
     if len(names) > MOST_ENTITIES:
         raise UserError(f"{len(names)} entities given; at most {MOST_ENTITIES} guide a fusion")
     return names
@@ -308,16 +298,7 @@ def fuse(
     infrared_range: InfraredRange | tuple[float, float] | None = None,
     black_hot: bool = False,
 ) -> np.ndarray:
-    """Fuses one pair into an image; see `Fuser.__call__`, and `Fused.image` for the result.
-
-    Args:
-      visible: uint8, uint16 or float in [0, 1]; [H, W], [H, W, 1], RGB or RGBA.
-      infrared: the same forms and size.
-      entities: see `by_names`.
-      workdir: see `load_fuser`.
-      infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
-      black_hot: warm is dark in the infrared image.
-    """
+    """`Fused.image` of one pair; see `Fuser.__call__`, `by_names` and `load_fuser`."""
     fuser, guidance = load_fuser(workdir), by_names(entities)
     options = dict(infrared_range=infrared_range, black_hot=black_hot)
     return fuser(visible, infrared, guidance, **options).image

@@ -3,18 +3,17 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
 import jax
 import numpy as np
-from jaxtyping import Float32
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
 from egmt_jax.inference.files import Job, Settings, prepare, resample
-from egmt_jax.inference.fuser import Fused, Fuser
+from egmt_jax.inference.fuser import Fused, Fuser, fill_border
 from egmt_jax.inference.tiles import to_unit_range
 from egmt_jax.io import images
 from egmt_jax.io.lookahead import map_ahead
@@ -27,26 +26,23 @@ MEMORY = {
     "into_infrared": 0.5,
     "entity_logits": 0.5,
     "tone": 0.5,
-    # Depends on positions, so it must follow moving things.
     "tokens": 0.2,
 }
-"""Field of `Visual` -> time constant in seconds of its exponential moving average."""
+"""Time constants in seconds of the exponential moving average of fields of `Visual`.
+
+Tokens depend on positions, so they must follow moving things.
+"""
 
 CUT = 0.1
 """Mean difference, in [0, 1], of two frames reduced to `THUMBNAIL` pixels a side that is a cut.
 
-Frames shifted by a thirtieth of their width, as in a fast pan, differ by at most 0.055; of
-consecutive pairs in RoadScene and TNO, which show other scenes, 95 of 100 differ by more than this.
-After a missed cut the averages converge within their time constants.
+Fast pans differ by at most 0.055; 95 of 100 consecutive pairs of RoadScene and TNO, which show
+other scenes, by more than this. After a missed cut the averages still converge.
 """
 
 THUMBNAIL = 16
-
-RATES = 0.002
-"""Relative difference of frame rates up to which videos go together, such as 30 and 29.97."""
-
-AHEAD = 4
-"""Frames that are decoded and fused ahead of the one that is being encoded, at most."""
+RATES = 0.002  # relative difference of rates up to which videos go together, as 30 and 29.97
+AHEAD = 4  # frames that are decoded and fused ahead of the one that is being encoded, at most
 
 
 class VideoFuser:
@@ -84,7 +80,7 @@ class VideoFuser:
         self._guidance = fuser.resolve(guidance)
         self._rates = {name: 1.0 - math.exp(-1.0 / (rate * s)) for name, s in MEMORY.items()}
         self._average: Visual | None = None
-        self._thumbnails: np.ndarray | None = None
+        self._thumbnails: list[np.ndarray] = []  # of the frame before, in [0, 1]
 
     def __call__(self, visible: np.ndarray, infrared: np.ndarray) -> Fused:
         """Fuses the next frame.
@@ -93,28 +89,28 @@ class VideoFuser:
           visible: uint8 [H, W, 1] or RGB [H, W, 3], at least 16 pixels each way, all of one size.
           infrared: the same form and size; the luma of colour frames is used.
         """
-        luma = images.to_grey(visible)
-        infrared = infrared_to_unit(
-            images.to_grey(infrared), self._range, self._black_hot, check=self._average is None
-        )
-        visual = self._fuser.visual(luma, infrared)
-        thumbnails = np.stack([_thumbnail(image) for image in (luma, infrared)])
-        if self._average is not None and not is_cut(self._thumbnails, thumbnails):
-            visual = _average(self._average, visual, self._rates)
-        self._average, self._thumbnails = visual, thumbnails
-        context = self._fuser.guide(visual, self._guidance)
-        fused = self._fuser.render(luma, infrared, context)
-        return self._fuser.result(visible, fused, context, self._guidance)
+        luma, values = images.to_grey(visible), images.to_grey(infrared)
+        is_first = self._average is None
+        unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
+        unit = fill_border(values, unit, luma)
+        return self._fuser.fuse_luma(visible, luma, unit, self._guidance, self._smooth(luma, unit))
 
+    def _smooth(self, *pair: np.ndarray) -> Callable[[Visual], Visual]:
+        """Averages the features of a pair with those since the last cut in either source."""
+        now = [
+            to_unit_range(cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA))
+            for image in pair
+        ]
+        before, self._thumbnails = self._thumbnails, now
+        is_cut = any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False))
 
-def is_cut(before: Float32[np.ndarray, "2 n n"], now: Float32[np.ndarray, "2 n n"]) -> bool:
-    """Whether another scene starts in either source, by thumbnails in [0, 1]."""
-    return float(np.max(np.mean(np.abs(now - before), axis=(1, 2)))) > CUT
+        def smooth(visual: Visual) -> Visual:
+            if self._average is not None and not is_cut:
+                visual = _average(self._average, visual, self._rates)
+            self._average = visual
+            return visual
 
-
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    reduced = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    return to_unit_range(reduced)
+        return smooth
 
 
 @jax.jit

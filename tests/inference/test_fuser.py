@@ -14,6 +14,7 @@ from egmt_jax.errors import UserError
 from egmt_jax.inference import fuser as module
 from egmt_jax.inference.fuser import Fuser, by_names
 from egmt_jax.io.thermal import parse_range
+from egmt_jax.io.valid import no_data_border
 from egmt_jax.models import EGMT, UNGUIDED, Guidance, layers
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
@@ -164,6 +165,27 @@ def test_infrared_range_and_polarity(fuser):
     assert np.abs(percentiles - expected).max() > 1e-3
     with pytest.raises(UserError, match="the first must be lower"):
         fuser(visible, counts, infrared_range=(8020.0, 7000.0))
+
+
+@pytest.mark.parametrize("black_hot", [False, True])
+@pytest.mark.parametrize("scale", [1, 257])
+def test_the_visible_image_fills_the_no_data_border_of_infrared(fuser, black_hot, scale):
+    visible, infrared = pair(80, 96)
+    infrared = np.maximum(infrared, 20).astype(np.uint16 if scale > 1 else np.uint8) * scale
+    border = infrared.copy()
+    border[:8] = 0
+    no_data = ~no_data_border(border)
+    assert no_data[:8].all()
+    assert not no_data[10:].any()
+    options = {"black_hot": black_hot, "infrared_range": (0, 255 * scale)}
+    luma = visible.astype(border.dtype) * scale
+    luma = 255 * scale - luma if black_hot else luma
+    filled = np.where(no_data[..., None], luma, border)
+    fused = fuser(visible, border, **options).luma
+    np.testing.assert_allclose(fused, fuser(visible, filled, **options).luma, atol=1e-5)
+    black = visible.copy()
+    black[:8] = 0
+    assert fused[:8].mean() > fuser(black, border, **options).luma[:8].mean() + 0.05
 
 
 @pytest.mark.parametrize(
