@@ -15,7 +15,7 @@ def to_luma(image: np.ndarray, name: str, deep: bool = False) -> Shaped[np.ndarr
     Args:
       image: [H, W] or [H, W, C], C of 1, 3 (RGB) or 4 (RGBA, alpha is ignored); uint8, uint16, or
         float in [0, 1].
-      name: "visible" or "infrared", for errors.
+      name: of the image, in errors.
       deep: keep the dtype and range of uint16 and float images.
 
     Returns:
@@ -28,14 +28,11 @@ def to_luma(image: np.ndarray, name: str, deep: bool = False) -> Shaped[np.ndarr
     if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
         raise UserError(f"{name} image has dtype {image.dtype}; give uint8, uint16 or float")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
-        raise UserError(
-            f"{name} image has shape {image.shape}; give [H, W], or [H, W, C] with C of 1, 3 or 4"
-        )
+        forms = "[H, W], or [H, W, C] with C of 1, 3 or 4"
+        raise UserError(f"{name} image has shape {image.shape}; give {forms}")
     if min(image.shape[:2]) < SMALLEST_SIDE:
-        raise UserError(
-            f"{name} image has {image.shape[0]} x {image.shape[1]} pixels: at least "
-            f"{SMALLEST_SIDE} each way are needed"
-        )
+        found = f"{image.shape[0]} x {image.shape[1]} pixels"
+        raise UserError(f"{name} image has {found}: at least {SMALLEST_SIDE} each way are needed")
     image = image[..., :3] if image.ndim == 3 else image
     if not deep and image.dtype.kind == "f":
         check_float(image, f"{name} image", "divide them")

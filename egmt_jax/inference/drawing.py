@@ -12,30 +12,21 @@ from egmt_jax.io.images import to_rgb, to_uint8
 from egmt_jax.io.pairs import Pair
 from egmt_jax.models import EGMT
 
-CELL = 192, 256
-"""Rows and columns of a picture on a contact sheet."""
-
+CELL = 192, 256  # rows and columns of a picture on a contact sheet
 GAP = 4
 MOST_PANELS = 4
 PANELS_PER_ROW = 2
 STRENGTH = 0.6
-
-FAINTEST = 0.05
-"""Attention that gets the full colour, at least: a map of almost nothing stays invisible."""
-
-LABEL_WIDTH = 280
-"""Width in pixels of a panel whose label has the smallest legible font; it grows with the panel."""
+FAINTEST = 0.05  # least peak for the full colour: a map of almost nothing stays invisible
+LABEL_WIDTH = 280  # of a panel in pixels whose label has the smallest legible font
 
 
 def attention_panel(
     picture: UInt8[np.ndarray, "h w 3"], attention: Float[np.ndarray, "h w"], label: str = ""
 ) -> UInt8[np.ndarray, "y w 3"]:
-    """Draws attention over a picture: nothing at 0, warm colours towards its maximum.
+    """Draws attention over an RGB picture: nothing at 0, warm colours towards its maximum.
 
-    Args:
-      picture: RGB.
-      attention: non-negative.
-      label: text for a band below, with the maximum appended; without one there is no band.
+    A `label` is written, with the maximum appended, into a band below.
     """
     peak = float(attention.max())
     share = np.clip(attention / np.float32(max(peak, FAINTEST)), 0.0, 1.0)[..., None]
@@ -47,29 +38,15 @@ def attention_panel(
     size = picture.shape[1] / LABEL_WIDTH
     band = np.zeros((round(20 * size), picture.shape[1], 3), np.uint8)
     corner, thickness = (round(4 * size), round(15 * size)), max(1, round(size))
-    text = f"{label} max {peak:.2f}"
-    cv2.putText(
-        band,
-        text,
-        corner,
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.45 * size,
-        (255,) * 3,
-        thickness,
-        cv2.LINE_AA,
-    )
+    text, font, white = f"{label} max {peak:.2f}", cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
+    cv2.putText(band, text, corner, font, 0.45 * size, white, thickness, cv2.LINE_AA)
     return np.concatenate([panel, band])
 
 
 def overlay(fused: Fused, entities: Sequence[str] | None = None) -> UInt8[np.ndarray, "y x 3"]:
-    """The fused image once per entity, with the attention to it and its probability.
+    """The fused image, RGB, once per entity with the attention to it; plain if nothing guided.
 
-    Args:
-      fused: a fusion.
-      entities: some of `Fused.guides`; None: the four with the strongest attention.
-
-    Returns:
-      RGB, panels side by side; the plain image if nothing guided.
+    `entities` are some of `Fused.guides`; None: the four with the strongest attention.
     """
     picture = as_rgb(fused.image)
     entities = strongest(fused)[:MOST_PANELS] if entities is None else entities
@@ -83,29 +60,18 @@ def overlay(fused: Fused, entities: Sequence[str] | None = None) -> UInt8[np.nda
 
 def strongest(fused: Fused) -> list[str]:
     """The guides by decreasing peak of attention."""
-    if not fused.guides:
-        return []
     return [fused.guides[k] for k in np.argsort(-fused.grid.max(axis=(0, 1)))]
 
 
 def as_rgb(image: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     """8-bit RGB of a `Fused.image`."""
-    if image.dtype == np.uint16:
-        image = image / np.float32(65535.0)
-    if image.dtype != np.uint8:
-        image = to_uint8(image)
+    scale = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
+    image = image if image.dtype == np.uint8 else to_uint8(image / np.float32(scale))
     return to_rgb(image.reshape(*image.shape[:2], -1))
 
 
 def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> UInt8[np.ndarray, "h w 3"]:
-    """Lays pictures out in a grid, each scaled to fit `CELL`.
-
-    Args:
-      rows: pictures uint8 [H, W], [H, W, 1] or RGB [H, W, 3], of any sizes.
-
-    Returns:
-      RGB, white between the cells.
-    """
+    """Lays pictures, see `as_rgb`, out in a grid, each scaled to fit `CELL`."""
     height, width = CELL[0] + GAP, CELL[1] + GAP
     sheet = np.full((GAP + height * len(rows), GAP + width * max(map(len, rows)), 3), 255, np.uint8)
     for r, row in enumerate(rows):
@@ -128,8 +94,7 @@ def _fit(picture: np.ndarray) -> np.ndarray:
 def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> UInt8[np.ndarray, "h w 3"]:
     """A contact sheet of visible | infrared | fused | attention to two entities.
 
-    The classifier guides the fusion; the entities drawn are the pair's own, or if it has none those
-    predicted.
+    The classifier guides; the entities drawn are the pair's own, or if it has none those predicted.
     """
     fuser = Fuser(model, load_vocabulary().names)
     rows = []

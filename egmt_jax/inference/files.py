@@ -1,10 +1,9 @@
 """Fuses files of pairs into image files; reading and writing overlap with the network."""
 
-import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,47 +20,26 @@ from egmt_jax.io.thermal import InfraredRange, check_float
 from egmt_jax.models import PREDICTED, Guidance
 from egmt_jax.models.egmt import SMALLEST_SIDE
 
-ASPECT = 0.05
-"""Relative difference of aspect ratios up to which a pair is resampled to one size."""
-
-FEW_OF_16_BITS = 1 << 14
-"""Visible 16-bit values that stay below this are likely unscaled values of 10, 12 or 14 bits."""
-
-
-EQUAL_SIZES = 16
-"""Number of pairs that start a folder with one size before a program for that size is compiled."""
+ASPECT = 0.05  # relative difference of aspect ratios up to which a pair is brought to one size
+FEW_OF_16_BITS = 1 << 14  # 16-bit values that stay below are likely unscaled 10, 12 or 14 bits
+EQUAL_SIZES = 16  # pairs of one size that start a folder before that size gets its own program
 
 
 class Job(NamedTuple):
-    """Input and output files of one fusion.
-
-    Attributes:
-      pair: the pair of images, or of videos.
-      out: PNG file, or video.
-      overlay: PNG file for the attention drawn over the image; None: not drawn.
-    """
+    """Input and output files of one fusion: images or videos."""
 
     pair: PairFiles
-    out: pathlib.Path
-    overlay: pathlib.Path | None = None
+    out: pathlib.Path  # PNG file, or video
+    overlay: pathlib.Path | None = None  # PNG file for the attention drawn over the image
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How files are fused.
-
-    Attributes:
-      guidance: of every fusion.
-      size: "visible" or "infrared": which size the result has if they differ.
-      grey: write luma without colour.
-      infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
-      black_hot: warm is dark in the infrared images.
-    """
+class Settings(NamedTuple):
+    """How files are fused."""
 
     guidance: Guidance = PREDICTED
-    size: str = "visible"
-    grey: bool = False
-    infrared_range: InfraredRange | None = None
+    size: str = "visible"  # or "infrared": which size the result has if they differ
+    grey: bool = False  # write luma without colour
+    infrared_range: InfraredRange | None = None  # see `egmt_jax.io.thermal.infrared_to_unit`
     black_hot: bool = False
 
 
@@ -70,11 +48,7 @@ def fuse_files(
 ) -> tuple[list[str], list[str]]:
     """Fuses pairs of files into 8-bit PNG files; a failure does not stop the other pairs.
 
-    Args:
-      fuser: a model.
-      jobs: any number.
-      settings: for all jobs.
-      threads: that read, and as many that write; each adds a pair or an image to the memory used.
+    `threads` read and as many write; each adds a pair or an image to the memory used.
 
     Returns:
       Failures and warnings, a line each, in the order of `jobs`.
@@ -82,13 +56,13 @@ def fuse_files(
     warnings: list[str] = []
     sizes: list[tuple[int, int]] = []
 
-    def read(job: Job, _):
+    def read(job: Job, _) -> tuple[Pair, list[str]]:
         return read_pair(job.pair, settings.size)
 
     def fuse(job: Job, found: tuple[Pair, list[str]]) -> Fused:
         nonlocal fuser
-        pair, suspicious = found
-        warnings.extend(suspicious)
+        pair, lines = found
+        warnings.extend(lines)
         sizes.append(pair.visible.shape[:2])
         if len(sizes) == EQUAL_SIZES and len(set(sizes)) == 1:
             fuser = fuser.for_size(sizes[0])
@@ -102,22 +76,20 @@ def fuse_files(
         # Last: a pair is complete if this file exists.
         images.write_png(job.out, images.to_uint8(fused.luma) if settings.grey else fused.image)
 
-    def attempt(function, item):
-        """(job, value) -> (job, result), or (job, what failed); failures pass through."""
+    def attempt(step: Callable, item: tuple[Job, Any]) -> tuple[Job, Any]:
+        """(job, value) -> (job, result) or (job, what failed); failures, as text, pass through."""
         job, value = item
-        if isinstance(value, str):
-            return item
         try:
-            return job, function(job, value)
+            return job, value if isinstance(value, str) else step(job, value)
         except Exception as error:
             return job, _failure(job, error)
 
-    pairs = map_ahead(
-        functools.partial(attempt, read), ((job, None) for job in jobs), threads, threads
-    )
+    def ahead(step: Callable, items: Iterable[tuple[Job, Any]]) -> Iterator[tuple[Job, Any]]:
+        return map_ahead(functools.partial(attempt, step), items, threads, threads)
+
+    pairs = ahead(read, ((job, None) for job in jobs))
     bar = tqdm(pairs, "Fusing", len(jobs), unit="pair", disable=len(jobs) == 1 or None)
-    fusions = (attempt(fuse, item) for item in bar)
-    written = map_ahead(functools.partial(attempt, write), fusions, threads, threads)
+    written = ahead(write, (attempt(fuse, item) for item in bar))
     return [value for _, value in written if isinstance(value, str)], warnings
 
 
@@ -132,11 +104,7 @@ def _failure(job: Job, error: Exception) -> str:
 
 
 def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]:
-    """Reads a pair and brings it to one size.
-
-    Args:
-      files: the files.
-      size: "visible" or "infrared": which size to take if they differ.
+    """Reads a pair and brings it to one `size`: "visible" or "infrared".
 
     Returns:
       The pair, visible in 8 bits and infrared as deep as its file; warnings, a line each.
@@ -145,44 +113,44 @@ def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]
       UserError: a file cannot be read or has fewer than 16 pixels, both are one file, or the
         aspect ratios differ by more than `ASPECT`.
     """
-    deep, infrared = (images.read_image(p, deep=True) for p in (files.visible, files.infrared))
-    pair, warnings = prepare(files, _eight_bits(deep, files.visible), infrared, size)
-    if deep.dtype == np.uint16 and (brightest := int(deep.max())) < FEW_OF_16_BITS:
-        warning = (
-            f"{files.visible}: no value above {brightest} of 65535, so the result is dark; if it "
-            "has fewer than 16 bits, multiply it first"
-        )
-        warnings.insert(0, warning)
-    return pair, warnings
+    visible, infrared = (images.read_image(p, deep=True) for p in (files.visible, files.infrared))
+    warnings = []
+    if visible.dtype == np.uint16:
+        brightest = int(visible.max())
+        if brightest < FEW_OF_16_BITS:
+            warnings = [
+                f"{files.visible}: no value above {brightest} of 65535, so the result is dark; if "
+                "it has fewer than 16 bits, multiply it first"
+            ]
+        visible = np.rint(visible / np.float32(257.0)).astype(np.uint8)
+    elif visible.dtype == np.float32:
+        check_float(visible, str(files.visible), "divide them")
+        visible = images.to_uint8(visible)
+    pair, more_warnings = prepare(files, visible, infrared, size)
+    return pair, warnings + more_warnings
 
 
 def prepare(
     files: PairFiles, visible: np.ndarray, infrared: np.ndarray, size: str = "visible"
 ) -> tuple[Pair, list[str]]:
     """Like `read_pair`, for images that are read: uint8 [H, W, 1 or 3] and any [H, W, 1 or 3]."""
-    for path, image in ((files.visible, visible), (files.infrared, infrared)):
-        if min(image.shape[:2]) < SMALLEST_SIDE:
-            raise UserError(
-                f"{path}: {image.shape[1]} x {image.shape[0]} pixels; at least {SMALLEST_SIDE} "
-                "each way are needed"
-            )
+    for path, (height, width, _) in zip(files[1:3], (visible.shape, infrared.shape), strict=True):
+        if min(height, width) < SMALLEST_SIDE:
+            least = f"at least {SMALLEST_SIDE} each way are needed"
+            raise UserError(f"{path}: {width} x {height} pixels; {least}")
     if files.visible.samefile(files.infrared):
         raise UserError(f"{files.visible}: given as both visible and infrared; name two files")
     if infrared.dtype == np.float32:
         check_float(infrared, str(files.infrared), None)
     warnings = []
     if images.is_colourful(infrared):
-        warnings.append(
-            f"{files.infrared}: has colours: are visible and infrared swapped, or is it in false "
-            "colours?"
-        )
+        question = "are visible and infrared swapped, or is it in false colours?"
+        warnings.append(f"{files.infrared}: has colours: {question}")
     infrared = to_luma(infrared, "infrared", deep=True)[..., None]
     if visible.shape[:2] != infrared.shape[:2]:
         _check_aspect(files, visible.shape, infrared.shape)
-        if size == "visible":
-            infrared = resample(infrared, visible.shape[:2])
-        else:
-            visible = resample(visible, infrared.shape[:2])
+        shape = (visible if size == "visible" else infrared).shape[:2]
+        visible, infrared = resample(visible, shape), resample(infrared, shape)
     pair = Pair(files.id, visible, infrared)
     shift = registration.edge_shift(pair.luma, infrared[..., 0])
     if shift is not None:
@@ -195,6 +163,8 @@ def prepare(
 
 def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resamples [H, W, C] to rows and columns: area averages to shrink, linear to enlarge."""
+    if size == image.shape[:2]:
+        return image
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
@@ -207,7 +177,7 @@ def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[in
         return
     rotated = [
         path.name
-        for path in (files.visible, files.infrared)
+        for path in files[1:3]
         if path.suffix.lower() in images.SUFFIXES
         and images.has_exif_rotation(images.read_bytes(path))
     ]
@@ -217,13 +187,3 @@ def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[in
         f"{infrared[1]} x {infrared[0]}{hint}: their aspect ratios differ by {difference:.0%}, "
         f"{ASPECT:.0%} is allowed; crop one of them first"
     )
-
-
-def _eight_bits(visible: np.ndarray, path: pathlib.Path) -> np.ndarray:
-    """uint8 of the full range of a deeper visible image, since 8 bits are written."""
-    if visible.dtype == np.uint16:
-        return np.rint(visible / np.float32(257.0)).astype(np.uint8)
-    if visible.dtype == np.float32:
-        check_float(visible, str(path), "divide them")
-        return images.to_uint8(visible)
-    return visible

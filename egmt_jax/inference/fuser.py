@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32
 
 from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.inference.arrays import to_luma
+from egmt_jax.inference.tiles import Image
 from egmt_jax.io.images import with_chroma
 from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
 from egmt_jax.io.valid import no_data_border
@@ -77,7 +78,7 @@ class Fuser:
     """A model ready to fuse. Fusers of models of one structure share their compiled programs.
 
     Args:
-      model: trained or not.
+      model: any.
       names: the entities of the model's table, in order.
       encoder: the text-feature table that the model was trained with; see
         `egmt_jax.entities.embed`, which embeds names outside the table.
@@ -98,10 +99,10 @@ class Fuser:
         self._margin = margin = -(-model.receptive_field // cell) * cell
         if any(side % cell or side <= 2 * margin for shape in tile for side in shape):
             raise UserError(f"tile={tuple(tile)}: sides are multiples of {cell} above {2 * margin}")
-        self.names, self._tiles, self._encoder = tuple(names), tuple(tile), encoder
-        self._table = np.asarray(model.text_features[...])
-        self._graphdef, self._state = nnx.split(model)
-        self._visual, self._guide, self._render = _programs(self._graphdef)
+        self.model, self.names, self._tiles = model, tuple(names), tuple(tile)
+        self._encoder, self._table = encoder, np.asarray(model.text_features[...])
+        graphdef, self._state = nnx.split(model)
+        self._visual, self._guide, self._render = _programs(graphdef)
 
     @classmethod
     def load(cls, workdir: str | os.PathLike) -> "Fuser":
@@ -120,11 +121,6 @@ class Fuser:
         other = copy.copy(self)
         other._tiles = (tiles.fitting(size, LARGEST_TILE, self._margin, self._cell), chosen)
         return other
-
-    @property
-    def model(self) -> EGMT:
-        """The model, for other uses than pairs of images."""
-        return nnx.merge(self._graphdef, self._state)
 
     def resolve(self, guidance: Guidance) -> Guidance:
         """Looks up the features of named entities; other guidance is returned as it is.
@@ -147,10 +143,10 @@ class Fuser:
             else:
                 (feature,) = embed([name], self._encoder)
             if len(feature) != features.shape[2]:
-                raise UserError(
-                    f"this model does not know {name}: it was trained without, and with other text "
-                    f"features than {self._encoder}"
+                reason = (
+                    f"it was trained without, and with other text features than {self._encoder}"
                 )
+                raise UserError(f"this model does not know {name}: {reason}")
             features[0, row] = feature
         weight = (np.arange(MOST_ENTITIES) < len(names)).astype(np.float32)[None]
         return Guidance(names, weight, features)
@@ -180,28 +176,27 @@ class Fuser:
         guidance = self.resolve(guidance)
         luma, values = to_luma(visible, "visible"), to_luma(infrared, "infrared", deep=True)
         if luma.shape != values.shape:
-            raise UserError(
-                f"visible {luma.shape} and infrared {values.shape} differ in size (rows, columns); "
-                "resample one of them first"
-            )
+            found = f"visible {luma.shape} and infrared {values.shape}"
+            raise UserError(f"{found} differ in size (rows, columns); resample one of them first")
         unit = infrared_to_unit(values, infrared_range, black_hot)
         return self.fuse_luma(visible, luma, fill_border(values, unit, luma), guidance)
 
     def fuse_luma(
         self,
         visible: np.ndarray,
-        luma: Shaped[np.ndarray, "h w"],
-        infrared: Shaped[np.ndarray, "h w"],
+        luma: Image,
+        infrared: Image,
         guidance: Guidance,
         smooth: Callable[[Visual], Visual] | None = None,
     ) -> Fused:
-        """Fuses luma and infrared, each uint8 or float32 in [0, 1], with resolved guidance.
+        """Fuses with resolved guidance.
 
         `visible` gives the result its colour; `smooth` averages features over frames of a video.
         """
         (small, factor), (small_infrared, _) = map(tiles.reduce_image, (luma, infrared))
         canvas = tiles.to_canvas(small, small_infrared, (CONTEXT_SIDE, CONTEXT_SIDE))
-        visual = self._visual(self._state, *canvas, np.float32(factor))
+        visual = self._visual(self._state, *canvas)
+        visual = dataclasses.replace(visual, cell_size=visual.cell_size * np.float32(factor))
         visual = smooth(visual) if smooth else visual
         context = self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
         guides = guidance.names
@@ -218,7 +213,7 @@ class Fuser:
             float(visual.cell_size[0]),
         )
 
-    def _render_tiles(self, luma: np.ndarray, infrared: np.ndarray, context: Context) -> np.ndarray:
+    def _render_tiles(self, luma: Image, infrared: Image, context: Context) -> np.ndarray:
         # The number of entities must not make another program; rendering uses the modulation only.
         unused = np.zeros((*context.modulation.shape[:3], 0), np.float32)
         context = dataclasses.replace(context, attention=unused)
@@ -226,24 +221,20 @@ class Fuser:
         fused = np.empty(luma.shape, np.float32)
         for (top, left), core in layout:
             part = np.s_[top : top + shape[0], left : left + shape[1]]
-            canvas = tiles.to_canvas(luma[part], infrared[part], shape)
-            origin = np.asarray([top, left], np.int32)
-            rendered = np.asarray(self._render(self._state, *canvas, context, origin))
+            *pair, valid = tiles.to_canvas(luma[part], infrared[part], shape)
+            origin = np.int32(top), np.int32(left)
+            rendered = np.asarray(self._render(self._state, *pair, context, valid, origin))
             rows, columns = core
-            rendered = rendered[rows.start - top :, columns.start - left :]
+            rendered = rendered[0, rows.start - top :, columns.start - left :, 0]
             height, width = fused[core].shape
             fused[core] = rendered[:height, :width]
         return fused
 
 
-def fill_border(
-    values: Shaped[np.ndarray, "h w"],
-    unit: Shaped[np.ndarray, "h w"],
-    luma: Shaped[np.ndarray, "h w"],
-) -> Shaped[np.ndarray, "h w"]:
-    """Infrared with the visible luma in the black borders that registration leaves.
+def fill_border(values: np.ndarray, unit: Image, luma: Image) -> Image:
+    """Puts the visible luma into the black borders that registration leaves in infrared.
 
-    `values` are infrared in its own depth; `unit` and `luma` are uint8 or float32 in [0, 1].
+    `values` [H, W] are infrared in its own depth, of which `unit` is made.
     """
     if min(values.shape) < SMALLEST_WITH_BORDER or (valid := no_data_border(values)).all():
         return unit
@@ -254,36 +245,21 @@ def fill_border(
 
 @functools.lru_cache(maxsize=4)
 def _programs(graphdef: nnx.GraphDef) -> tuple[Callable, Callable, Callable]:
-    """The jitted steps of models of one structure: visual, guide, render."""
+    """The jitted methods of models of one structure: visual, guide, render."""
 
-    @jax.jit
-    def visual(state, visible, infrared, valid, factor):
-        found = nnx.merge(graphdef, state).visual(visible, infrared, valid)
-        return dataclasses.replace(found, cell_size=found.cell_size * factor)
+    def jitted(method: str) -> Callable:
+        return jax.jit(lambda state, *inputs: getattr(nnx.merge(graphdef, state), method)(*inputs))
 
-    @jax.jit
-    def guide(state, visual, guidance):
-        return nnx.merge(graphdef, state).guide(visual, guidance)
-
-    @jax.jit
-    def render(state, visible, infrared, valid, context, origin):
-        model = nnx.merge(graphdef, state)
-        luma = model.render(visible, infrared, context, valid, (origin[0], origin[1]))
-        return luma[0, ..., 0]
-
-    return visual, guide, render
+    return jitted("visual"), jitted("guide"), jitted("render")
 
 
 def _canonical(entities: Sequence[str]) -> tuple[str, ...]:
     """Entities without duplicates, by their canonical names where the vocabulary has them."""
     if isinstance(entities, str):
         raise UserError(f"entities={entities!r}: give a list of names")
-    vocabulary = load_vocabulary()
-    known = (
-        vocabulary.canonical(name) if name in vocabulary else name.strip().lower()
-        for name in entities
-    )
-    names = tuple(dict.fromkeys(known))
+    known = load_vocabulary()
+    found = (known.canonical(x) if x in known else x.strip().lower() for x in entities)
+    names = tuple(dict.fromkeys(found))
     if len(names) > MOST_ENTITIES:
         raise UserError(f"{len(names)} entities given; at most {MOST_ENTITIES} guide a fusion")
     return names

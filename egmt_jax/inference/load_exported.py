@@ -9,10 +9,7 @@ import numpy as np
 
 
 def load(folder=pathlib.Path(__file__).parent):
-    """Loads a model.
-
-    Args:
-      folder: written by `egmt export-model`; by default the folder of this file.
+    """Loads the model of a folder written by `egmt export-model`.
 
     Returns:
       `fuse(visible, infrared, entities=None)` and the names of the entities. `fuse` takes luma and

@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -48,14 +49,14 @@ AHEAD = 4  # frames that are decoded and fused ahead of the one that is being en
 class VideoFuser:
     """Fuses the frames of one video in turn, without flicker.
 
-    Tone, channel matrices, tokens and logits are exponential moving averages over the frames since
-    the last cut (`MEMORY`). Detail comes from each frame.
+    Global features are exponential moving averages over the frames since the last cut in either
+    source (`MEMORY`). Detail comes from each frame.
 
     Args:
       fuser: a model.
       rate: frames per second.
       guidance: of every frame.
-      infrared_range: (low, high) of the frames' 8-bit values, for the entire video.
+      infrared_range: (low, high) of the frames' 8-bit values.
       black_hot: warm is dark in infrared.
 
     Raises:
@@ -72,10 +73,8 @@ class VideoFuser:
         black_hot: bool = False,
     ):
         if infrared_range is not None and InfraredRange(*infrared_range).percent:
-            raise UserError(
-                "infrared range in percentiles: they differ from frame to frame and flicker; give "
-                "values of the frames, 0 to 255, such as 20,200"
-            )
+            cure = "give values of the frames, 0 to 255, such as 20,200"
+            raise UserError(f"infrared range in percentiles: they differ per frame; {cure}")
         self._fuser, self._range, self._black_hot = fuser, infrared_range, black_hot
         self._guidance = fuser.resolve(guidance)
         self._rates = {name: 1.0 - math.exp(-1.0 / (rate * s)) for name, s in MEMORY.items()}
@@ -90,45 +89,32 @@ class VideoFuser:
           infrared: the same form and size; the luma of colour frames is used.
         """
         luma, values = images.to_grey(visible), images.to_grey(infrared)
-        is_first = self._average is None
+        is_first = not self._thumbnails
         unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
         unit = fill_border(values, unit, luma)
-        return self._fuser.fuse_luma(visible, luma, unit, self._guidance, self._smooth(luma, unit))
-
-    def _smooth(self, *pair: np.ndarray) -> Callable[[Visual], Visual]:
-        """Averages the features of a pair with those since the last cut in either source."""
-        now = [
-            to_unit_range(cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA))
-            for image in pair
-        ]
+        size, method = (THUMBNAIL, THUMBNAIL), cv2.INTER_AREA
+        now = [to_unit_range(cv2.resize(x, size, interpolation=method)) for x in (luma, unit)]
         before, self._thumbnails = self._thumbnails, now
-        is_cut = any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False))
+        if any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False)):
+            self._average = None
+        return self._fuser.fuse_luma(visible, luma, unit, self._guidance, self._smooth)
 
-        def smooth(visual: Visual) -> Visual:
-            if self._average is not None and not is_cut:
-                visual = _average(self._average, visual, self._rates)
-            self._average = visual
-            return visual
-
-        return smooth
+    def _smooth(self, visual: Visual) -> Visual:
+        if self._average is not None:
+            visual = _average(self._average, visual, self._rates)
+        self._average = visual
+        return visual
 
 
 @jax.jit
 def _average(before: Visual, now: Visual, rates: dict[str, Any]) -> Visual:
-    """Exponential moving average per field."""
     old, new = vars(before), vars(now)
-    return dataclasses.replace(
-        now, **{name: old[name] + (new[name] - old[name]) * rate for name, rate in rates.items()}
-    )
+    averages = {name: old[name] + (new[name] - old[name]) * rates[name] for name in rates}
+    return dataclasses.replace(now, **averages)
 
 
 def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
-    """Fuses two videos into one of the visible one's frame rate, without sound.
-
-    Args:
-      fuser: a model.
-      job: the files; see `egmt_jax.io.videos` for output formats. No overlay is drawn.
-      settings: as for images.
+    """Fuses two videos into one, without sound; draws no overlay.
 
     Returns:
       Warnings, a line each.
@@ -137,10 +123,10 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
       UserError: a file cannot be read or written, or the two do not match; then nothing is written.
     """
     check_suffix(job.out)
-    with (
-        contextlib.closing(Video(job.pair.visible)) as visible,
-        contextlib.closing(Video(job.pair.infrared)) as infrared,
-    ):
+    with contextlib.ExitStack() as stack:
+        visible, infrared = (
+            stack.enter_context(contextlib.closing(Video(path))) for path in job.pair[1:3]
+        )
         if abs(visible.rate / infrared.rate - 1.0) > RATES:
             raise UserError(
                 f"{visible.path} has {visible.rate:.6g} frames per second, {infrared.path} "
@@ -150,47 +136,29 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
         first, warnings = prepare(job.pair, visible.first, infrared.first, settings.size)
         size = first.visible.shape[:2]
         if size[0] % 2 or size[1] % 2:
-            warnings.append(
-                f"{job.out}: {size[1]} x {size[0]} pixels, but videos have even sides: the last "
-                "column or row is left out"
-            )
+            reason = "videos have even sides: the last column or row is left out"
+            warnings.append(f"{job.out}: {size[1]} x {size[0]} pixels, but {reason}")
         options = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
         steady = VideoFuser(fuser.for_size(size), visible.rate, settings.guidance, **options)
 
         def fuse(frames: tuple[np.ndarray, np.ndarray]) -> Fused:
-            return steady(*(x if x.shape[:2] == size else resample(x, size) for x in frames))
+            return steady(*(resample(frame, size) for frame in frames))
 
         total = min((video.count for video in (visible, infrared) if video.count), default=None)
-        with (
-            writing(job.out, visible.rate, size) as write,
-            # Closed before the videos, since its threads read them.
-            contextlib.closing(_frames(visible, infrared)) as frames,
-            contextlib.closing(map_ahead(fuse, frames, workers=1, ahead=AHEAD)) as fusions,
-        ):
-            for fused in tqdm(fusions, "Fusing", total, unit="frame", disable=None):
-                write(images.to_uint8(fused.luma) if settings.grey else fused.image)
+        write = stack.enter_context(writing(job.out, visible.rate, size))
+
+        def ahead(function: Callable, items: Iterable, count: int) -> Iterator:
+            """Computed by a thread, which ends before the videos are closed."""
+            return stack.enter_context(contextlib.closing(map_ahead(function, items, 1, count)))
+
+        streams = [ahead(Video.read, itertools.repeat(video), 1) for video in (visible, infrared)]
+        pairs = zip(*streams, strict=True)
+        frames = itertools.takewhile(lambda pair: all(x is not None for x in pair), pairs)
+        fusions = ahead(fuse, frames, AHEAD)
+        for fused in tqdm(fusions, "Fusing", total, unit="frame", disable=None):
+            write(images.to_uint8(fused.luma) if settings.grey else fused.image)
         if visible.taken != infrared.taken:
             shorter, longer = sorted((visible, infrared), key=lambda video: video.taken)
-            warnings.append(
-                f"{shorter.path}: ends after {shorter.taken} frames, before {longer.path}: the "
-                "rest of that is left out"
-            )
+            reason = f"before {longer.path}: the rest of that is left out"
+            warnings.append(f"{shorter.path}: ends after {shorter.taken} frames, {reason}")
     return warnings
-
-
-def _frames(visible: Video, infrared: Video) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of frames until one video ends; a thread per video decodes ahead."""
-    with contextlib.ExitStack() as stack:
-        decoded = [
-            stack.enter_context(contextlib.closing(map_ahead(Video.read, _forever(v), 1, 1)))
-            for v in (visible, infrared)
-        ]
-        for frames in zip(*decoded, strict=True):
-            if any(frame is None for frame in frames):
-                return
-            yield frames
-
-
-def _forever(video: Video) -> Iterator[Video]:
-    while True:
-        yield video
