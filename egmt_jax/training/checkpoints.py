@@ -1,5 +1,6 @@
 """Checkpoints of a run (Orbax): training state, position in the data, config and scores."""
 
+import functools
 import json
 import math
 from typing import Any
@@ -32,17 +33,9 @@ RELEASED = "released"
 class Checkpoints:
     """The checkpoints of one run: the newest ones, and the best one by a metric.
 
-    Args:
-      workdir: workdir of the run.
-      config: config of the run.
-      vocabulary: names of the entities.
-      data: a description of the data, see `mixtures.describe`.
-      constants: variables of the model that are not trained.
-      state: training state with the shapes, types and shardings to restore.
-
-    Raises:
-      UserError: the newest checkpoint belongs to another model or other data, or no checkpoint can
-        be read.
+    `data` is from `mixtures.describe`; `constants` are the variables that are not trained; `state`
+    has the shapes, types and shardings to restore. Raises UserError if the newest checkpoint
+    belongs to another model or other data, or none can be read.
     """
 
     def __init__(
@@ -66,11 +59,7 @@ class Checkpoints:
         if is_first():
             _delete_damaged(self._folder, self._about, _parts(state) | {"constants": constants})
         wait_for_all("damaged checkpoints deleted")
-        metric = config.evaluation.metric
-
-        def best(scores):
-            return files.quality(metric, scores[metric]) if metric in scores else -math.inf
-
+        best = functools.partial(files.quality, config.evaluation.metric)
         newest = LatestN(config.checkpoint.keep)
         best_one = BestN(n=1, get_metric_fn=best, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
@@ -82,8 +71,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self._folder, options=options)
         except Exception as error:
-            reason = files.first_line(error)
-            raise UserError(f"{self._folder}: cannot be read ({reason})") from error
+            raise UserError(f"{self._folder}: {files.first_line(error)}") from error
 
     @property
     def latest(self) -> int | None:
@@ -93,10 +81,8 @@ class Checkpoints:
     def save(self, state: TrainState, step: int, scores: dict[str, float] | None = None) -> None:
         """Saves the state after `step` steps; returns before the files are written.
 
-        With scores of an evaluation it replaces a checkpoint of the same step without scores.
-
-        Raises:
-          UserError: this or an earlier checkpoint cannot be written.
+        With scores it replaces a checkpoint of the same step without scores. Raises UserError if
+        this or an earlier checkpoint cannot be written.
         """
         if step == self.latest and not scores:
             return
@@ -124,11 +110,7 @@ class Checkpoints:
         return TrainState(count, **{name: restored[name] for name in parts})
 
     def finish(self) -> None:
-        """Waits until everything is written.
-
-        Raises:
-          UserError: a checkpoint cannot be written.
-        """
+        """Waits until everything is written; raises UserError if that fails."""
         try:
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
@@ -147,8 +129,7 @@ class Checkpoints:
 def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters of the newest checkpoint of a workdir, or of the "released" weights.
 
-    Raises:
-      UserError: there are none, or they have other names or shapes than `params`.
+    Raises UserError if there are none, or they have other names or shapes than `params`.
     """
     model = load_packed().model if start_from == RELEASED else files.load_model(start_from)[0]
     found = nnx.to_pure_dict(nnx.state(model, nnx.Param))
@@ -167,11 +148,7 @@ def _parts(state: TrainState) -> dict[str, Any]:
 
 
 def _delete_damaged(folder: epath.Path, about: dict[str, Any], parts: dict[str, Any]) -> None:
-    """Deletes the checkpoints that are newer than the newest one that can be read completely.
-
-    Raises:
-      UserError: none can be read, or the config does not fit; then nothing is deleted.
-    """
+    """Deletes checkpoints newer than the newest complete one; none if that does not fit."""
     items = {name: files.as_numpy(part) for name, part in parts.items()}
     damaged: dict[epath.Path, str] = {}
     for step in reversed(files.checkpoint_steps(folder)):

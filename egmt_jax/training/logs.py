@@ -22,6 +22,7 @@ from tensorboardX.proto import event_pb2
 
 import egmt_jax
 from egmt_jax.errors import UserError
+from egmt_jax.io.images import write_atomically
 from egmt_jax.training.processes import is_first, is_remote
 
 HISTORY = "history.jsonl"
@@ -129,19 +130,12 @@ class _EventFile:
 
 
 def write_file(path: epath.Path, content: bytes) -> None:
-    """Writes a file and missing folders above it; atomic on local disks and object stores.
-
-    Raises:
-      UserError: it cannot be written.
-    """
-    with _reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if is_remote(path):  # an object appears when it is complete
+    """Writes a file atomically, on local disks and object stores; raises UserError."""
+    if is_remote(path):  # an object appears when it is complete
+        with _reported(path):
             path.write_bytes(content)
-        else:
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_bytes(content)
-            partial.replace(path)
+    else:
+        write_atomically(path, content)
 
 
 @contextlib.contextmanager

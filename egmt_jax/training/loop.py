@@ -77,7 +77,7 @@ def setup(
     `text_features` is the table of the vocabulary; for `positive_weight` see `positive_weights`.
     """
     model = build_model(config.model, text_features, config.seed)
-    graphdef, params, constants = nnx.split(model, nnx.Param, ...)
+    graphdef, params, constants = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
     params, constants = nnx.to_pure_dict(params), nnx.to_pure_dict(constants)
     settings = config.optimizer.to_dict()
     ema = settings.pop("ema")
@@ -85,16 +85,9 @@ def setup(
     state = initial_state(params, optimizer, averaged=ema > 0.0)
     shardings = sharding.state_shardings(state, mesh)
     constants = put(constants, replicated(constants, mesh))
-    step = make_step(
-        graphdef,
-        constants,
-        optimizer,
-        put(positive_weight, replicated(positive_weight, mesh)),
-        config.seed,
-        Objective(weights=config.loss.to_dict(), **config.guidance),
-        shardings,
-        ema,
-    )
+    weight = put(positive_weight, replicated(positive_weight, mesh))
+    objective = Objective(weights=config.loss.to_dict(), **config.guidance)
+    step = make_step(graphdef, constants, optimizer, weight, config.seed, objective, shardings, ema)
     return TrainSetup(graphdef, constants, put(state, shardings), step)
 
 
@@ -107,9 +100,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, float]:
 
     Args:
       config: see `configs/base.py`.
-      workdir: local or remote folder (such as gs://bucket/run) of this run only. Checkpoints,
-        TensorBoard files, `config.json`, `environment.json`, `history.jsonl` and at the end
-        `report.md` are written there.
+      workdir: local or remote folder (such as gs://bucket/run) of this run only, for checkpoints,
+        logs and the report.
 
     Returns:
       The scalars of the last step.
@@ -146,17 +138,12 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
         _print(f"resuming {folder} from step {first}{done}")
     else:
         if config.start_from:
-            state = begin_with(starting_params(config.start_from, state.params), state)
+            state = _begin_with(starting_params(config.start_from, state.params), state)
         _print(parameter_overview.get_parameter_overview(state.params, include_stats=False))
     # The config determines all batches: their number is the position in the data.
-    batches = pipeline.training_batches(
-        parts,
-        config.data.batch_size,
-        config.seed,
-        config.data.workers,
-        first,
-        sharding.data_share(mesh),
-    )
+    size, seed, workers = config.data.batch_size, config.seed, config.data.workers
+    share = sharding.data_share(mesh)
+    batches = pipeline.training_batches(parts, size, seed, workers, first, share)
 
     log = RunLog(folder, config, first)
     if is_first() and first < steps:
@@ -167,9 +154,8 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
         if not (draws or scores):
             return None
         kept = state.params if state.ema is None else state.ema
-        model = nnx.merge(
-            graphdef, *jax.tree.map(jnp.asarray, sharding.local_copy((kept, constants)))
-        )
+        variables = jax.tree.map(jnp.asarray, sharding.local_copy((kept, constants)))
+        model = nnx.merge(graphdef, *variables)
         if draws:
             validation.draw(model, log, number)
         return validation.score(model, log, stop, number) if scores else None
@@ -183,13 +169,13 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
         # The run may have stopped during the last evaluation, or before the report.
         unscored = as_first_says(first > 0 and not log.has_scores(first))
         unreported = as_first_says(first == steps and not (folder / REPORT).exists())
-        draws = unreported and validation.draws_at(first)
-        scores = unscored and validation.scores_at(first)
+        draws, scores = validation.due(first)
+        draws, scores = draws and unreported, scores and unscored
         if draws or scores:
             stop.keep_noting()
-            found = validate(state, first, draws, scores)
-            if found:
-                checkpoints.save(state, first, found)
+        found = validate(state, first, draws, scores)
+        if found:
+            checkpoints.save(state, first, found)
         for number in range(first + 1, steps + 1):
             batch = sharding.global_batch(next(iterator), mesh)
             if profile:
@@ -202,7 +188,7 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
             stopping = stop.at(number)
             logs = number == steps or is_due(number, config.log.every)
             saves = number == steps or is_due(number, config.checkpoint.every)
-            draws, scores = validation.draws_at(number), validation.scores_at(number)
+            draws, scores = validation.due(number)
             # The host runs a few steps ahead of the device and waits only where it must.
             waits = stopping or logs or saves or draws or scores
             while len(recent) > (0 if waits else MOST_AHEAD):
@@ -228,8 +214,7 @@ def _train(config: ConfigDict, folder: epath.Path, stop: StopSignal) -> dict[str
     return scalars
 
 
-def begin_with(params: dict[str, Any], state: TrainState) -> TrainState:
-    """A state before the first step with other parameters, on the same devices."""
+def _begin_with(params: dict[str, Any], state: TrainState) -> TrainState:
     placed = put(params, jax.tree.map(lambda leaf: leaf.sharding, state.params))
     ema = None if state.ema is None else jax.tree.map(jnp.copy, placed)
     return dataclasses.replace(state, params=placed, ema=ema)

@@ -22,36 +22,23 @@ from egmt_jax.training.targets import mean_in, with_surround
 Image = Float[Array, "b h w 1"]
 Scalar = Float[Array, ""]
 
-EXPOSED = (0.012, 0.97)
-"""Range of well-exposed values; values outside count as clipped."""
-
-FAINT_EDGE = 0.03
-"""Slope per pixel at which an edge gets half of the sharpening; noise stays below it."""
-
-DEVIATION_BOUND = 0.25
-"""Standard deviation of a source above which no more contrast is required."""
-
+EXPOSED = (0.012, 0.97)  # values outside count as clipped
+FAINT_EDGE = 0.03  # slope per pixel of an edge with half of the sharpening; noise is below
+DEVIATION_BOUND = 0.25  # of a source; beyond it no more contrast is required
 GREY_BINS = 64
-"""Grey levels of the histogram of `mutual_information`."""
 
 
 def gradient_magnitude(image: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """|gx| + |gy| of the Sobel operator with replicated edges; a ramp gives its slope."""
 
-    def along(x, axis, weights):
-        size = image.shape[axis]
-        padding = [(1, 1) if k == axis else (0, 0) for k in range(4)]
-        x = jnp.pad(x, padding, mode="edge")
-        return sum(
-            weight * jax.lax.slice_in_dim(x, start, start + size, axis=axis)
-            for start, weight in enumerate(weights)
-            if weight
-        )
+    rows = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    columns = jnp.swapaxes(rows, 1, 2)
 
-    smooth, slope = (0.25, 0.5, 0.25), (-0.5, 0.0, 0.5)
-    return jnp.abs(along(along(image, 1, smooth), 2, slope)) + jnp.abs(
-        along(along(image, 2, smooth), 1, slope)
-    )
+    def derivative(x):  # along axis 2, smoothed along axis 1
+        x = 0.25 * x[:, :-2] + 0.5 * x[:, 1:-1] + 0.25 * x[:, 2:]
+        return 0.5 * (x[:, :, 2:] - x[:, :, :-2])
+
+    return jnp.abs(derivative(rows)) + jnp.abs(jnp.swapaxes(derivative(columns), 1, 2))
 
 
 def intensity(
@@ -95,22 +82,22 @@ def gradient(
 
 
 def structure(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - the mean SSIM to both sources, see `egmt_jax.metrics.structural_similarity`."""
+    """1 - the mean SSIM to both sources."""
     return 1.0 - 0.5 * _metric(structural_similarity, fused, visible, infrared)
 
 
 def information(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - VIF / 2, see `egmt_jax.metrics.visual_information_fidelity`; it may be negative."""
+    """1 - VIF / 2; it may be negative."""
     return 1.0 - 0.5 * _metric(visual_information_fidelity, fused, visible, infrared)
 
 
 def edges(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - Qabf, see `egmt_jax.metrics.edge_preservation`; it compares directions of edges too."""
+    """1 - Qabf, which compares directions of edges too."""
     return 1.0 - _metric(edge_preservation, fused, visible, infrared)
 
 
 def complementarity(fused: Image, visible: Image, infrared: Image) -> Scalar:
-    """1 - SCD / 2, see `egmt_jax.metrics.sum_of_correlations_of_differences`."""
+    """1 - SCD / 2."""
     return 1.0 - 0.5 * _metric(sum_of_correlations_of_differences, fused, visible, infrared)
 
 
@@ -149,16 +136,15 @@ def exposure(fused: Image) -> Scalar:
 def classification(
     logits: Float[Array, "b k"],
     labels: Float[Array, "b k"],
-    labelled: Bool[Array, " b"],
+    labelled: Bool[Array, "b k"],
     positive_weight: Float[Array, " k"],
 ) -> Scalar:
-    """Binary cross-entropy, the mean over entities and over the labelled pairs.
+    """Binary cross-entropy, the mean over the known labels of the batch; 0 if none is known.
 
     `positive_weight` weights positive labels per entity.
     """
     loss = optax.sigmoid_binary_cross_entropy(logits, labels)
-    loss = jnp.mean(loss * jnp.where(labels > 0.0, positive_weight[None], 1.0), axis=1)
-    return _mean_over(loss, labelled)
+    return _mean_over(loss * jnp.where(labels > 0.0, positive_weight[None], 1.0), labelled)
 
 
 def localisation(
@@ -189,9 +175,7 @@ def _metric(metric, fused: Image, visible: Image, infrared: Image) -> Scalar:
     return jnp.mean(jax.vmap(metric)(*images))
 
 
-def _shared_information(
-    fused: Float[Array, "h w 1"], source: Float[Array, "h w 1"]
-) -> Float[Array, ""]:
+def _shared_information(fused: Float[Array, "h w 1"], source: Float[Array, "h w 1"]) -> Scalar:
     """I(F; S) in nats, from a joint histogram that is differentiable in `fused`."""
     largest = GREY_BINS - 1
     level = jnp.clip(fused.ravel(), 0.0, 1.0) * largest
@@ -204,7 +188,7 @@ def _shared_information(
     return jnp.sum(joint * jnp.log((joint + 1e-9) / (independent + 1e-9)))
 
 
-def _mean_over(values: Float[Array, " b"], counted: Bool[Array, " b"]) -> Scalar:
+def _mean_over(values: Float[Array, "*b"], counted: Bool[Array, "*b"]) -> Scalar:
     """Mean over the counted examples; 0 if there are none."""
     counted = counted.astype(jnp.float32)
     return jnp.sum(values * counted) / jnp.maximum(jnp.sum(counted), 1.0)

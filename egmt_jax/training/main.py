@@ -22,16 +22,12 @@ MODES = ("train", "evaluate", "export")
 _CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="Config file, such as configs/demo.py.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run: checkpoints, logs, exported pictures, tables."
-)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, for all that it writes.")
 _MODE = flags.DEFINE_enum(
     "mode", "train", MODES, "train (resumes), evaluate (tables), or export (pictures)."
 )
 _BEST = flags.DEFINE_bool(
-    "best",
-    False,
-    "Evaluate or export the best model by evaluation.metric instead of the newest.",
+    "best", False, "Evaluate or export the best model by evaluation.metric, not the newest."
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", None, "Training on several machines: host:port of the first process."
@@ -54,18 +50,17 @@ def main(arguments: Sequence[str]) -> None:
     # Orbax's errors arrive as exceptions; its log only repeats them, with tracebacks.
     logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
     standard_logging.getLogger("asyncio").setLevel("CRITICAL")
-    config, workdir = _CONFIG.value, _WORKDIR.value
+    config, workdir = _CONFIG.value, str(_WORKDIR.value)
     if _BEST.value and _MODE.value == "train":
         sys.exit("launch.py: --best goes with --mode=evaluate or --mode=export")
-    if _MODE.value != "train" and any(
-        value is not None for value in (_COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value)
-    ):
+    processes = _COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value
+    if _MODE.value != "train" and processes != (None, None, None):
         sys.exit("launch.py: --coordinator, --processes and --process_id go with --mode=train")
     keep_compiled()
     try:
         validate_config(config)
         if _MODE.value == "train":
-            start_processes(_COORDINATOR.value, _PROCESSES.value, _PROCESS_ID.value)
+            start_processes(*processes)
             train(config, workdir)
         elif _MODE.value == "evaluate":
             print(splits.evaluate(config, workdir, _BEST.value))
@@ -74,6 +69,8 @@ def main(arguments: Sequence[str]) -> None:
         failure = None
     except (UserError, FloatingPointError) as error:
         failure = f"launch.py: {error}"
+    except KeyboardInterrupt:
+        failure = "launch.py: interrupted before there was anything to save"
     if failure:  # outside of the handler, so that the exception does not keep objects alive
         _end(failure)
 
@@ -92,17 +89,7 @@ def parse(arguments: Sequence[str]) -> list[str]:
         rest = flags.FLAGS(arguments)
         _CONFIG.value.items()  # a config that failed to load raises here
         return rest
-    except (
-        flags.Error,
-        AttributeError,
-        ImportError,
-        KeyError,
-        NameError,
-        OSError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except Exception as error:  # of any type, from the config file
         message = str(error).strip()
         if "Traceback" in message:  # from the config file: the last line is the reason
             message = message.splitlines()[-1]

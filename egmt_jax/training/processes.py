@@ -1,13 +1,13 @@
 """The processes of one run: how they start, wait and stop; one run per workdir."""
 
 import contextlib
+import fcntl
 import glob
 import importlib.util
 import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 
 import jax
@@ -19,10 +19,6 @@ from jax.experimental import multihost_utils
 from egmt_jax.errors import UserError
 
 LOCK = ".lock"
-
-HEARTBEAT, STALE = 5.0, 30.0
-"""Seconds between two updates of a lock, and without an update until a lock of another machine is
-taken over."""
 
 
 def start_processes(
@@ -41,14 +37,14 @@ def start_processes(
     """
     flags = {"coordinator": coordinator, "processes": processes, "process_id": process_id}
     missing = [name for name, value in flags.items() if value in (None, "")]
-    if len(missing) < len(flags):
-        if missing:
-            raise UserError(f"--{missing[0]} is missing: give all of {', '.join(flags)}")
+    if coordinator and processes is not None and process_id is not None:
         if not coordinator.rpartition(":")[2].isdigit():
             raise UserError(f"--coordinator={coordinator}: must be host:port")
         if not 0 <= process_id < processes:
             raise UserError(f"--process_id={process_id} must be 0 to {processes - 1}")
         jax.distributed.initialize(coordinator, processes, process_id)
+    elif len(missing) < len(flags):
+        raise UserError(f"--{missing[0]} is missing: give all of {', '.join(flags)}")
     # A batch script has the number of tasks too, but is not one of them.
     elif "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
         jax.distributed.initialize()
@@ -99,105 +95,43 @@ def is_remote(path: epath.Path) -> bool:
 
 @contextlib.contextmanager
 def only_run_in(workdir: epath.Path) -> Iterator[None]:
-    """Keeps other runs out of a workdir while the block runs, by a lock file that works anywhere.
+    """Keeps other runs out of a workdir while the block runs, by a locked file.
 
-    The lock of a dead process is taken over: on the same machine at once, from another machine
-    after `STALE` seconds without an update.
+    The operating system releases the lock when the process ends, however it ends. Object stores and
+    file systems without locks are not protected.
 
     Raises:
       UserError: another run holds the workdir, or it cannot be written.
     """
-    if not is_first():
+    if not is_first() or is_remote(workdir):
         yield
         return
-    path, own = workdir / LOCK, f"process {os.getpid()} on {socket.gethostname()}"
-    stopped = threading.Event()
-
-    def keep_alive():
-        while not stopped.wait(HEARTBEAT):
-            with contextlib.suppress(OSError):
-                path.write_text(f"{own}, {time.time():.0f}")
-
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        while not _create(path, own):
-            _check_stale(path, workdir)
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{workdir}: cannot be written ({error.strerror or error})") from error
-    thread = threading.Thread(target=keep_alive, daemon=True)
-    thread.start()
-    _held.add(str(path))
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(workdir / LOCK, "a+"))
+        except OSError as error:
+            raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(
+                f"{workdir}: another run trains in it ({file.read()}); wait for it, stop it, or "
+                "choose another --workdir"
+            ) from error
+        except OSError as error:
+            logging.warning("%s: not locked against other runs (%s)", workdir, error)
         yield
-    finally:
-        stopped.set()
-        thread.join()
-        _held.discard(str(path))
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
-_held: set[str] = set()
-"""Lock files of this process: after a restart in a container another process had the same id."""
-
-
-def _create(path: epath.Path, content: str) -> bool:
-    """Creates a file unless it exists; atomic on local disks."""
-    if is_remote(path):  # epath has no exclusive creation
-        if path.exists():
-            return False
-        path.write_text(content)
-        return True
-    try:
-        with open(path, "x") as file:
-            file.write(content)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _check_stale(path: epath.Path, workdir: epath.Path) -> None:
-    """Returns if the process of a lock is dead; else raises UserError."""
-
-    def read():
-        with contextlib.suppress(FileNotFoundError):
-            return path.read_text()
-        return ""
-
-    content = read()
-    owner, _, host = content.partition(",")[0].partition(" on ")
-    if host == socket.gethostname():
-        process = int(owner.removeprefix("process "))
-        alive = str(path) in _held if process == os.getpid() else _is_alive(process)
-    else:
-        logging.warning("%s: waiting to see whether the run of %s is alive", workdir, content)
-        end, alive = time.monotonic() + STALE, False
-        while time.monotonic() < end and not alive:
-            time.sleep(HEARTBEAT / 5)
-            alive = read() not in (content, "")
-    if alive:
-        raise UserError(
-            f"{workdir}: another run trains in it ({owner} on {host}); wait for it, stop it, or "
-            "choose another --workdir"
-        )
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # a process of another user
-        return True
-    return True
 
 
 class StopSignal:
     """Turns SIGTERM and SIGINT (Ctrl-C) into a stop after the current step, in all processes.
 
-    While there is nothing to save, before `keep_noting`, a signal ends a run of one process at
-    once. A second SIGINT always does, with exit code 130.
+    They end the program as usual before `keep_noting`, while there is nothing to save; and so does
+    a second SIGINT.
 
     Attributes:
       noted: whether this process should stop.
@@ -205,34 +139,23 @@ class StopSignal:
 
     def __init__(self):
         self.noted = False
-        self._something_to_save = False
         # With several processes JAX handles SIGTERM, and they agree on a step.
         self._together = jax.process_count() > 1
-        self._handles = threading.current_thread() is threading.main_thread()
-        self._interrupts = 0
+        self._before = {}
 
     def __enter__(self):
-        if self._handles:
-            numbers = [signal.SIGINT] if self._together else [signal.SIGINT, signal.SIGTERM]
-            self._before = {number: signal.signal(number, self._note) for number in numbers}
-            # Python runs handlers only between bytecodes, not during a compilation; the byte that
-            # each signal writes here arrives at once.
-            arriving, self._bytes = socket.socketpair()
-            self._bytes.setblocking(False)
-            self._bytes_before = signal.set_wakeup_fd(self._bytes.fileno())
-            threading.Thread(target=self._watch, args=(arriving,), daemon=True).start()
         return self
 
     def __exit__(self, *error):
-        if self._handles:
-            for number, handler in self._before.items():
-                signal.signal(number, handler)
-            signal.set_wakeup_fd(self._bytes_before)
-            self._bytes.close()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def keep_noting(self) -> None:
         """To be called when there is something to save."""
-        self._something_to_save = True
+        if self._before or threading.current_thread() is not threading.main_thread():
+            return
+        for number in [signal.SIGINT] if self._together else [signal.SIGINT, signal.SIGTERM]:
+            self._before[number] = signal.signal(number, self._note)
 
     def at(self, step: int) -> bool:
         """Whether to stop after this step; every process must ask at every step."""
@@ -243,20 +166,9 @@ class StopSignal:
 
     def _note(self, number, frame):
         del frame
-        if self._together and number == signal.SIGINT:
+        if number == signal.SIGINT:
+            signal.signal(number, self._before[number])
+        if self._together:
             os.kill(os.getpid(), signal.SIGTERM)  # for JAX's handler
         else:
             self.noted = True
-
-    def _watch(self, arriving):
-        with arriving:
-            while number := arriving.recv(1):
-                if number[0] not in (signal.SIGINT, signal.SIGTERM):
-                    continue
-                self._interrupts += number[0] == signal.SIGINT
-                if self._interrupts > 1:
-                    print("stopped at once by a second interrupt", flush=True)
-                    os._exit(128 + signal.SIGINT)
-                if not (self._something_to_save or self._together):
-                    print("stopped by a signal before any step; run again to start", flush=True)
-                    os._exit(0)

@@ -11,7 +11,6 @@ from egmt_jax.metrics import METRICS, to_markdown
 from egmt_jax.training.logs import PREFIX, read_history, write_file
 
 REPORT, CURVES, SAMPLES = "report.md", "curves.png", "samples.png"
-MOST_ROWS = 8
 
 
 def write_report(folder: epath.Path, config: ConfigDict, picture: np.ndarray | None) -> None:
@@ -33,7 +32,7 @@ def write_report(folder: epath.Path, config: ConfigDict, picture: np.ndarray | N
         write_file(folder / "report" / CURVES, curves)
         page.append(f"![losses and {config.evaluation.metric} by step](report/{CURVES})")
     except ImportError:  # the extra [plot] is not installed
-        page.append(_table(losses))
+        page.append("Install matplotlib for curves; `history.jsonl` has the numbers.")
     page.append("## Validation")
     if scores:
         summaries = {
@@ -49,17 +48,6 @@ def write_report(folder: epath.Path, config: ConfigDict, picture: np.ndarray | N
         write_file(folder / "report" / SAMPLES, encode_png(picture))
         page += ["## Samples", f"![visible, infrared, fused, attention](report/{SAMPLES})"]
     write_file(folder / REPORT, ("\n\n".join(page) + "\n").encode())
-
-
-def _table(losses: list[dict[str, float]]) -> str:
-    """A few rows of the history at equal distances, as Markdown."""
-    if not losses:
-        return "No step was logged."
-    picked = np.unique(np.linspace(0, len(losses) - 1, MOST_ROWS).round().astype(int))
-    names = [name for name in losses[-1] if name == "step" or name.startswith("loss/")]
-    lines = [[name.removeprefix("loss/") for name in names], ["---:"] * len(names)]
-    lines += [[f"{losses[row].get(name, np.nan):.5g}" for name in names] for row in picked]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _plot(losses, scores, metric: str) -> bytes:

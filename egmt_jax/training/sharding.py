@@ -10,23 +10,15 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from egmt_jax.errors import UserError
 
-RULES = (
-    # Output channels of every convolution and linear layer, with their Adam moments.
-    (re.compile(r"kernel'\]$"), -1),
-    (re.compile(r"(value|output)'\]$"), -1),
-)
-"""Pattern of the path of a leaf -> axis that is split over `model`; other leaves are replicated."""
+SPLIT = re.compile(r"(kernel|value|output)'\]$")
+"""Paths of leaves whose last axis, the output channels, is split over `model`."""
 
 
 def make_mesh(data: int, model: int) -> Mesh:
     """A mesh with axes `data` and `model` over the devices of all processes.
 
-    Args:
-      data: number of shards of a batch; -1: all devices that `model` leaves.
-      model: number of shards of the parameters.
-
-    Raises:
-      UserError: the product is not the number of devices.
+    `data` may be -1, for all devices that `model` leaves. Raises UserError if the product of both
+    is not the number of devices.
     """
     devices = jax.device_count()
     if data == -1 and model > 0 and devices % model == 0:
@@ -41,20 +33,12 @@ def make_mesh(data: int, model: int) -> Mesh:
 
 
 def state_shardings(state, mesh: Mesh):
-    """A sharding per leaf of the training state, by `RULES`; replicated if an axis does not divide.
-
-    Args:
-      state: any tree of arrays or shapes.
-      mesh: from `make_mesh`.
-    """
+    """A sharding per leaf of a state, by `SPLIT`; replicated if the axis does not divide."""
 
     def sharding(path, leaf):
-        name = jax.tree_util.keystr(path)
-        for pattern, axis in RULES:
-            if pattern.search(name) and leaf.ndim and leaf.shape[axis] % mesh.shape["model"] == 0:
-                spec = [None] * leaf.ndim
-                spec[axis] = "model"
-                return NamedSharding(mesh, PartitionSpec(*spec))
+        split = SPLIT.search(jax.tree_util.keystr(path)) and leaf.ndim
+        if split and leaf.shape[-1] % mesh.shape["model"] == 0:
+            return NamedSharding(mesh, PartitionSpec(*[None] * (leaf.ndim - 1), "model"))
         return NamedSharding(mesh, PartitionSpec())
 
     return jax.tree_util.tree_map_with_path(sharding, state)
@@ -85,25 +69,17 @@ def data_share(mesh: Mesh) -> tuple[int, int]:
     """
 
     def blocks(process):
-        return tuple(
-            block
-            for block, devices in enumerate(mesh.devices)
-            if any(device.process_index == process for device in devices)
-        )
+        owners = [{device.process_index for device in devices} for devices in mesh.devices]
+        return tuple(block for block, owner in enumerate(owners) if process in owner)
 
     shares = sorted({blocks(device.process_index) for device in mesh.devices.flat})
     return shares.index(blocks(jax.process_index())), len(shares)
 
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Puts this process's share of a batch on its devices, split along the first axis.
+    """Puts this process's share of a batch, see `data_share`, on its devices.
 
-    Args:
-      batch: the share of `data_share`.
-      mesh: from `make_mesh`.
-
-    Raises:
-      UserError: the batch does not split evenly.
+    Raises UserError if the batch does not split evenly along its first axis.
     """
     rows = len(next(iter(batch.values()))) * data_share(mesh)[1]
     if rows % mesh.shape["data"]:

@@ -15,34 +15,15 @@ from egmt_jax.models import Guidance
 from egmt_jax.training import losses, targets
 
 SOURCES = ("own", "shuffled")
-TERMS = (
-    "intensity",
-    "prominence",
-    "gradient",
-    "structure",
-    "information",
-    "edges",
-    "complementarity",
-    "mutual_information",
-    "contrast",
-    "exposure",
-    "classification",
-    "localisation",
-)
-"""The loss terms, see `egmt_jax.training.losses`."""
+TERMS: tuple[str, ...] = ("intensity", "prominence", "gradient", "contrast", "exposure")
+TERMS += ("structure", "information", "edges", "complementarity", "mutual_information")
+TERMS += ("classification", "localisation")
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Everything that changes during training.
-
-    Attributes:
-      step: number of updates done.
-      params: nested dicts of float32 arrays.
-      optimizer: optax state of the same tree.
-      ema: exponential moving average of the parameters, or None.
-    """
+    """Everything that changes during training; `ema` is an average of the parameters, or None."""
 
     step: Int[Array, ""]
     params: dict[str, Any]
@@ -108,12 +89,7 @@ def draw_guidance(
 ) -> tuple[Float[Array, "b k"], Float[Array, "b k"]]:
     """Draws the guidance of each example: given entities, the classifier's choice, or none.
 
-    Args:
-      key: random key.
-      candidates: 1 for entities that may guide.
-      labels: 1 for entities that are present, and so are no distractors.
-      probabilities: probabilities of the classifier.
-      objective: gives the shares.
+    `candidates` may guide; `labels` are present, so they are no distractors; both are 0 or 1.
 
     Returns:
       The weight of each entity for the model, and its weight in the target.
@@ -206,18 +182,8 @@ def make_step(
 ) -> functools.partial:
     """The compiled update: (state, batch) -> (state, scalars); the state is donated.
 
-    Args:
-      graphdef: structure of the model.
-      constants: variables of the model that are not trained.
-      optimizer: from `make_optimizer`.
-      positive_weight: float32 [K], see `losses.classification`.
-      seed: seed of the guidance.
-      objective: see `Objective`.
-      shardings: shardings of the state.
-      ema: largest decay of the moving average; in step t the decay is at most (1 + t) / (10 + t).
-
-    Returns:
-      A partial of the jitted function. The scalars are the loss terms and some norms.
+    `ema` is the largest decay of the moving average; in step t it is at most (1 + t) / (10 + t).
+    Returns a partial of the jitted function. The scalars are the loss terms and some norms.
     """
 
     # The seed is an argument, so that runs with other seeds find the program in the compile cache.

@@ -43,12 +43,7 @@ def intensity_target(
     to the level of the surround: surround of the plain target + (1 + boost) (image - surround of
     the image). So an entity that is dark in its most salient image becomes dark.
 
-    Args:
-      visible: V.
-      infrared: I.
-      masks: masks in [0, 1] of the guiding entities; their sum is at most 1.
-      boost: extra contrast of guided entities.
-      additive: a.
+    The masks are those of the guiding entities; their sum is at most 1. `additive` is a.
     """
     means = jnp.mean(jnp.stack([visible, infrared]), axis=(2, 3), keepdims=True)
     total = visible + infrared - jnp.min(means, axis=0)
@@ -81,13 +76,8 @@ def guided_masks(
 
     No gradient flows through them.
 
-    Args:
-      visual: gives the geometry of the attention grid.
-      attention: attention per cell to each entity of the vocabulary.
-      entity_ids: ids of the candidates, padded with -1.
-      masks: masks of the candidates, where known.
-      masked: whether the masks of a pair are known.
-      weight: weight of each entity of the vocabulary in the target.
+    `entity_ids` (padded with -1) and `masks` are those of the candidates; the masks are known where
+    `masked`. `attention` and `weight`, the weight in the target, are by entity of the vocabulary.
     """
     known = (entity_ids >= 0).astype(jnp.float32)
     ids = jnp.maximum(entity_ids, 0)

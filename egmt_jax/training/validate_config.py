@@ -24,35 +24,23 @@ BOUNDS = {
     "data.jitter": (0.0, 2.0),
     "data.batch_size": POSITIVE_COUNT,
     "data.workers": COUNT,
-    "model.width": POSITIVE_COUNT,
+    **{f"model.{name}": POSITIVE_COUNT for name in ("width", "tokens", "heads", "dimension")},
     "model.patch": (2, 4),
-    "model.tokens": POSITIVE_COUNT,
     "model.token_blocks": COUNT,
-    "model.heads": POSITIVE_COUNT,
-    "model.dimension": POSITIVE_COUNT,
-    "guidance.self_guided": SHARE,
-    "guidance.unguided": SHARE,
-    "guidance.keep": SHARE,
-    "guidance.distractors": NOT_NEGATIVE,
-    "guidance.boost": NOT_NEGATIVE,
-    "guidance.additive": SHARE,
-    "guidance.emphasis": NOT_NEGATIVE,
-    "guidance.sharpen": NOT_NEGATIVE,
-    "guidance.contrast": NOT_NEGATIVE,
+    **{f"guidance.{name}": SHARE for name in ("self_guided", "unguided", "keep", "additive")},
+    **{f"guidance.{name}": NOT_NEGATIVE for name in ("distractors", "boost", "emphasis")},
+    **{f"guidance.{name}": NOT_NEGATIVE for name in ("sharpen", "contrast")},
     **{f"loss.{name}": (0.0, 1e6) for name in TERMS},
-    "optimizer.learning_rate": NOT_NEGATIVE,
+    **{f"optimizer.{name}": NOT_NEGATIVE for name in ("learning_rate", "weight_decay")},
     "optimizer.warmup": COUNT,
     "optimizer.steps": POSITIVE_COUNT,
-    "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.clip": (1e-9, math.inf),  # 0 would clip everything; inf clips nothing
     "optimizer.ema": SHARE,
     "mesh.data": (-1, math.inf),
     "mesh.model": POSITIVE_COUNT,
-    "checkpoint.every": COUNT,
+    **{f"{part}.every": COUNT for part in ("checkpoint", "log", "evaluation")},
     "checkpoint.keep": POSITIVE_COUNT,
-    "log.every": COUNT,
     "log.pictures_every": COUNT,
-    "evaluation.every": COUNT,
     "evaluation.most": POSITIVE_COUNT,
 }
 """Numeric field -> least and largest value; the field is an integer if the least value is one."""
@@ -67,10 +55,7 @@ CHOICES = {
 """Text field -> its values."""
 
 FREE = {
-    "start_from",
-    "text_features",
-    "profile",
-    "model.visual_interaction",
+    *("start_from", "text_features", "profile", "model.visual_interaction"),
     "data.mixture",  # `mixtures.open_mixture` checks it
     *(f"data.{name}" for name in ("name", "data_dir", "manual_dir", "root")),
     *(f"data.{name}_split" for name in ("train", "validation", "test")),
@@ -79,11 +64,7 @@ FREE = {
 
 
 def validate_config(config: ConfigDict) -> None:
-    """Checks every field of a config.
-
-    Raises:
-      UserError: one line that lists every unknown field and every wrong value, with what is right.
-    """
+    """Raises UserError with one line about every unknown field and every wrong value."""
     fields = dict(_fields(config))
     problems = []
     for field, value in fields.items():
@@ -111,19 +92,19 @@ def validate_config(config: ConfigDict) -> None:
 
 def _conflicts(fields: dict) -> list[str]:
     """Values that do not fit together."""
-    problems = []
-    if fields["model.patch"] not in (2, 4):
-        problems.append(f"model.patch={fields['model.patch']}: must be 2 or 4")
-    if 2 * fields["model.width"] % fields["model.heads"]:
-        problems.append(
-            f"model.heads={fields['model.heads']}: must divide twice the width, "
-            f"{2 * fields['model.width']}"
-        )
-    if fields["guidance.self_guided"] + fields["guidance.unguided"] > 1.0:
-        problems.append("guidance.self_guided + guidance.unguided: must be at most 1")
-    if fields["guidance.source"] == "shuffled" and fields["data.batch_size"] < 2:
-        problems.append("guidance.source='shuffled': needs data.batch_size of at least 2")
-    return problems
+    heads, twice = fields["model.heads"], 2 * fields["model.width"]
+    shares = fields["guidance.self_guided"] + fields["guidance.unguided"]
+    shuffled = fields["guidance.source"] == "shuffled"
+    checks = [
+        (fields["model.patch"] != 3, "model.patch=3: must be 2 or 4"),
+        (twice % heads == 0, f"model.heads={heads}: must divide twice the width, {twice}"),
+        (shares <= 1.0, "guidance.self_guided + guidance.unguided: must be at most 1"),
+        (
+            fields["data.batch_size"] > 1 or not shuffled,
+            "guidance.source='shuffled': needs data.batch_size of at least 2",
+        ),
+    ]
+    return [problem for right, problem in checks if not right]
 
 
 def _fields(config: ConfigDict, prefix: str = ""):

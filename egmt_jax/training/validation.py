@@ -26,37 +26,28 @@ def is_due(step: int, every: int) -> bool:
 class Validation:
     """Pictures and scores of a few validation pairs, at intervals and after the last step.
 
-    The first process does the work on one device; the others wait.
-
-    Args:
-      config: `evaluation`, `log.pictures_every` and `data.validation_split` are read.
-      mixture: sets whose validation pairs are used.
+    The first process does the work on one device; the others wait. `picture` is the newest picture.
     """
 
     def __init__(self, config: ConfigDict, mixture: list[mixtures.Component]):
         self.picture: np.ndarray | None = None
-        """The newest sample picture."""
         self._mixture, self._split = mixture, config.data.validation_split
         self._settings, self._steps = config.evaluation, config.optimizer.steps
         self._pictures_every, self._every = config.log.pictures_every, config.evaluation.every
         wanted = self._pictures_every or self._every
         if wanted and not mixtures.sample_pairs(mixture, self._split, 1):
-            logging.warning(
-                "no pairs in data.validation_split=%s: no pictures, no evaluation, no best model",
-                self._split,
+            message = (
+                "no pairs in data.validation_split=%s: no pictures, no evaluation, no best model"
             )
+            logging.warning(message, self._split)
             self._pictures_every = self._every = 0
 
-    def draws_at(self, step: int) -> bool:
-        """Whether a picture is due after this step."""
-        return self._due(step, self._pictures_every)
-
-    def scores_at(self, step: int) -> bool:
-        """Whether an evaluation is due after this step."""
-        return self._due(step, self._every)
-
-    def _due(self, step, every):
-        return is_due(step, every) or (every > 0 and step == self._steps)
+    def due(self, step: int) -> tuple[bool, bool]:
+        """Whether a picture, and whether an evaluation, is due after this step."""
+        last = step == self._steps
+        everies = self._pictures_every, self._every
+        draws, scores = (is_due(step, every) or (every > 0 and last) for every in everies)
+        return draws, scores
 
     def draw(self, model: EGMT, log: RunLog, step: int) -> None:
         """Draws and logs a picture."""
@@ -82,6 +73,6 @@ class Validation:
             else:
                 log.scalars({PREFIX + name: score for name, score in scores.items()}, step)
         metric = self._settings.metric
-        value = np.asarray(scores.get(metric, np.nan), np.float32)
-        value = float(multihost_utils.broadcast_one_to_all(value))
+        own = np.asarray(scores.get(metric, np.nan), np.float32)
+        value = float(multihost_utils.broadcast_one_to_all(own))
         return scores | {metric: value} if np.isfinite(value) else None

@@ -1,5 +1,6 @@
 """Reads models from the checkpoints of a training run (Orbax)."""
 
+import math
 import os
 import sys
 from typing import Any
@@ -37,9 +38,7 @@ def load_model(
 ) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
     """Loads the model of the newest readable checkpoint of a run to the default device.
 
-    Args:
-      workdir: workdir of a training run, which may have used any number of devices.
-      best: the best checkpoint by the run's `evaluation.metric` instead of the newest.
+    With `best`, of the best one by the run's `evaluation.metric`.
 
     Returns:
       The model (with averaged parameters, if the run has them), the names of its entities, and the
@@ -68,8 +67,8 @@ def load_model(
 
 def absolute(path: str | os.PathLike) -> epath.Path:
     """A local path, made absolute, or a remote one such as gs://bucket/run."""
-    path = epath.Path(path)
-    return path if path.is_absolute() else path.absolute()
+    found = epath.Path(path)
+    return found if found.is_absolute() else found.absolute()
 
 
 def checkpoint_steps(folder: epath.Path) -> list[int]:
@@ -88,10 +87,11 @@ def read_checkpoint(path: epath.Path, **items: ocp.args.CheckpointArgs) -> dict[
 
     # When one read fails, Orbax closes its event loop while other reads still want to report to it.
     sys.unraisablehook = without_closed_loops
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        restored = dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
-    sys.unraisablehook = hook
-    return restored
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            return dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
+    finally:
+        sys.unraisablehook = hook
 
 
 def read_about(path: epath.Path) -> dict[str, Any]:
@@ -113,7 +113,8 @@ def _read_model(path: epath.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
     about = read_about(path)
     config, vocabulary = ConfigDict(about["config"]), tuple(about["vocabulary"])
     table = np.zeros((len(vocabulary), about["text_dimension"]), np.float32)
-    graphdef, params, constants = nnx.split(build_model(config.model, table), nnx.Param, ...)
+    model = nnx.eval_shape(lambda: build_model(config.model, table))
+    graphdef, params, constants = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
     templates = {
         "ema" if (path / "ema").exists() else "params": nnx.to_pure_dict(params),
         "constants": nnx.to_pure_dict(constants),
@@ -125,7 +126,8 @@ def _read_model(path: epath.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:
 
 def _evaluated_steps(folder: epath.Path, steps: list[int]) -> list[int]:
     """Steps with scores, the best last, by the metric of the newest one."""
-    scores, metric = {}, None
+    scores: dict[int, dict[str, float]] = {}
+    metric = ""
     for step in steps:
         try:
             about = read_about(folder / str(step))
@@ -134,10 +136,12 @@ def _evaluated_steps(folder: epath.Path, steps: list[int]) -> list[int]:
             continue
         scores[step] = about.get("scores") or {}
         metric = about["config"]["evaluation"]["metric"]
-    scores = {step: each[metric] for step, each in scores.items() if metric in each}
-    return sorted(scores, key=lambda step: quality(metric, scores[step]))
+    steps = [step for step in scores if metric in scores[step]]
+    return sorted(steps, key=lambda step: quality(metric, scores[step]))
 
 
-def quality(metric: str, value: float) -> float:
-    """The value of a metric, or its negative if lower is better."""
-    return value if METRICS[metric] == "higher" else -value
+def quality(metric: str, scores: dict[str, float]) -> float:
+    """The score of a metric, negated if lower is better; -inf if there is none."""
+    if metric not in scores:
+        return -math.inf
+    return scores[metric] if METRICS[metric] == "higher" else -scores[metric]

@@ -25,13 +25,7 @@ WEIGHTS, SETTINGS = "weights.npz", "settings.json"
 
 
 class Packed(NamedTuple):
-    """The content of a packed folder.
-
-    Attributes:
-      model: the model with its weights.
-      vocabulary: names of its entities, in order.
-      text_features: name of the table of text features that it was trained with.
-    """
+    """A packed model, the names of its entities, and the name of its table of text features."""
 
     model: EGMT
     vocabulary: tuple[str, ...]
@@ -39,11 +33,7 @@ class Packed(NamedTuple):
 
 
 def load_packed(folder: str | os.PathLike = FOLDER) -> Packed:
-    """Loads packed weights, by default the released ones.
-
-    Raises:
-      UserError: a file is missing, damaged, or of another version.
-    """
+    """Loads packed weights, by default the released ones; raises UserError if that fails."""
     folder = pathlib.Path(folder)
     released = folder == FOLDER
     fix = "install the package again" if released else "name another folder, or pack the run again"
@@ -77,14 +67,9 @@ def _unpack(packed: bytes, settings: dict[str, Any]) -> Packed:
 
 
 def save_packed(workdir: str | os.PathLike, folder: str | os.PathLike) -> None:
-    """Packs the newest checkpoint of a training run for `load_packed`.
+    """Packs the newest checkpoint of a run into `weights.npz` (float32) and `settings.json`.
 
-    Args:
-      workdir: workdir of the run.
-      folder: gets `weights.npz` (float32) and `settings.json`.
-
-    Raises:
-      UserError: there is no checkpoint, or the folder cannot be written.
+    Raises UserError if there is no checkpoint, or the folder cannot be written.
     """
     from egmt_jax.weights.checkpoint import load_model  # Orbax is slow to import
 
