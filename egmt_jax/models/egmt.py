@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import typing
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +12,14 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from egmt_jax.models import layers
-from egmt_jax.models.classifier import Classifier
-from egmt_jax.models.decoder import Decoder
-from egmt_jax.models.encoder import Encoder
+from egmt_jax.models.codec import Decoder, Encoder
 from egmt_jax.models.guidance import PREDICTED, Guidance
 from egmt_jax.models.interaction import (
     ENTITY_LEVELS,
     ChannelAttention,
+    Classifier,
     EntityAttention,
     VisualTokens,
-    apply_matrix,
 )
 from egmt_jax.models.layers import Conv, activation
 
@@ -29,11 +27,15 @@ CONTEXT_SIDE = 256
 """Longest side, in pixels, of the reduced pair that the context is computed from."""
 
 CELL = 8
-"""Pixels of the reduced pair per cell of the grid of visual tokens, each way."""
+"""Side of a cell of the grid of visual tokens, in pixels of the reduced pair."""
 
 SMALLEST_SIDE = 16
 GAIN_BOUNDS = (0.8, 1.6)
 OFFSET_BOUND = 0.4
+
+Image = Float[Array, "b h w 1"]
+Valid = Bool[Array, "b h w"] | None
+"""The real pixels of a padded batch, at the top left of each image; None: all."""
 
 
 class TextFeatureTable(nnx.Variable):
@@ -51,7 +53,6 @@ class Visual:
       into_infrared: float32 [B, 2C, 2C], maps visible features into the infrared stream.
       tokens: [B, h, w, T], visual tokens on a grid over the pair.
       similarity: float32 [B, h, w, K], similarity of each token to each entity of the vocabulary.
-      entity_logits: float32 [B, K].
       tone: float32 [B, 2], gain in [0.8, 1.6] and offset in [-0.4, 0.4].
       cells: int32 [B, 2], rows and columns of the grid that cover real pixels.
       cell_size: float32 [B], pixels of the pair per cell.
@@ -74,7 +75,6 @@ class Context:
     """Everything global that `EGMT.render` needs.
 
     Attributes:
-      visual: global features of the pair.
       modulation: [B, h, w, 4C], scale and shift of the joined features per cell.
       attention: float32 [B, h, w, N], attention of each cell to each entity; sums to at most 1 over
         N, the null token has the rest.
@@ -85,19 +85,10 @@ class Context:
     attention: Float[Array, "b h w n"]
 
 
-@typing.no_type_check  # tree transformations put other objects than arrays into the fields
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Fusion:
-    """The result of a call of the model.
+class Fusion(NamedTuple):
+    """The result of a call of the model: luma in [0, 1], float32 logits, attention in `context`."""
 
-    Attributes:
-      luma: float32 [B, H, W, 1] in [0, 1].
-      entity_logits: float32 [B, K].
-      context: contains the attention per entity.
-    """
-
-    luma: Float[Array, "b h w 1"]
+    luma: Image
     entity_logits: Float[Array, "b k"]
     context: Context
 
@@ -105,8 +96,8 @@ class Fusion:
 class EGMT(nnx.Module):
     """Entity-guided multi-task fusion of a visible and an infrared image (arXiv 2601.01870).
 
-    A call runs three steps: `visual`, `guide` and `render`; `context` runs the first two. Images
-    are float32 [B, H, W, 1] in [0, 1], luma and infrared, H and W at least 16.
+    A call runs `visual`, `guide` and `render`. Images are float32 [B, H, W, 1] in [0, 1], luma and
+    infrared, H and W at least 16.
 
     Args:
       text_features: float32 [K, D], one row per entity of the vocabulary.
@@ -174,59 +165,31 @@ class EGMT(nnx.Module):
     @property
     def receptive_field(self) -> int:
         """Largest distance in pixels between an output pixel of `render` and its inputs."""
-        at_patch = 2 + 1 + 1  # encoder, decoder, output
-        at_half = 1 + 2 + 1  # encoder, decoder, alignment to whole cells
-        return at_patch * self.patch + at_half * 2 * self.patch
+        # Encoder 2, decoder 1, output 1; at 2 patch: encoder 1, decoder 2, alignment to cells 1.
+        return 4 * self.patch + 4 * 2 * self.patch
 
-    def entity_tokens(self, entity_ids: Int[Array, "b n"]) -> Guidance:
-        """Guidance by ids of the vocabulary, int32 [B, N], padded with -1."""
-        features = jnp.take(self.text_features[...], jnp.maximum(entity_ids, 0), axis=0)
-        return Guidance(weight=(entity_ids >= 0).astype(jnp.float32), features=features)
-
-    def visual(
-        self,
-        visible: Float[Array, "b h w 1"],
-        infrared: Float[Array, "b h w 1"],
-        valid: Bool[Array, "b h w"] | None = None,
-    ) -> Visual:
-        """Computes the global features on a copy whose long side has at most 256 pixels.
-
-        Args:
-          visible: luma in [0, 1].
-          infrared: infrared in [0, 1].
-          valid: the real pixels of a padded batch, at the top left of each image; None: all.
-        """
+    def visual(self, visible: Image, infrared: Image, valid: Valid = None) -> Visual:
+        """Computes the global features on a copy whose long side has at most 256 pixels."""
         _check(visible, infrared)
         pair = jnp.concatenate([visible, infrared], axis=-1)
-        pair, height, width, scale = layers.reduce_to(pair, valid, CONTEXT_SIDE)
-        statistics = _statistics(pair, layers.inside(height, width, pair.shape[1:3]))
-        pair, shallow_mask, deep_mask = self._fill(pair, height, width)
-        _, visible_deep = self.visible_encoder(pair[..., :1], shallow_mask, deep_mask)
-        _, infrared_deep = self.infrared_encoder(pair[..., 1:], shallow_mask, deep_mask)
+        pair, extent, factor = layers.reduce_to(pair, valid, CONTEXT_SIDE)
+        statistics = _statistics(pair, layers.top_left_mask(extent, pair.shape[1:3]))
+        _, _, deep, (_, mask) = self._encode(pair, extent)
         if self.visual_interaction:
-            into_visible = self.visible_attention.matrix(visible_deep, infrared_deep)
-            into_infrared = self.infrared_attention.matrix(infrared_deep, visible_deep)
+            into_visible = self.visible_attention.matrix(*deep)
+            into_infrared = self.infrared_attention.matrix(*deep[::-1])
         else:
-            channels = visible_deep.shape[-1]
-            into_visible = into_infrared = jnp.zeros((pair.shape[0], channels, channels))
-        joined = self._join(visible_deep, infrared_deep, into_visible, into_infrared, deep_mask)
-
-        batch = pair.shape[0]
-        cells = jnp.stack(
-            [
-                jnp.broadcast_to(jnp.asarray(layers.divide_up(side, CELL), jnp.int32), (batch,))
-                for side in (height, width)
-            ],
-            axis=1,
-        )
-        factor = self.token_unshuffle
-        grid = tuple(layers.divide_up(side, factor) for side in joined.shape[1:3])
-        joined = layers.zero_pad(joined, (grid[0] * factor, grid[1] * factor))
-        token_mask = layers.top_left_mask(cells[:, 0], cells[:, 1], grid)
-        tokens = self.visual_tokens(layers.pixel_unshuffle(joined, factor), token_mask)
-        similarity = self.entity_attention.similarity(
-            tokens, self._centred(self.text_features[...])
-        )
+            batch, _, _, channels = deep[0].shape
+            into_visible = into_infrared = jnp.zeros((batch, channels, channels))
+        joined = self._join(deep, into_visible, into_infrared, mask)
+        cells = layers.divide_up(extent, CELL)
+        padding = [(0, -side % self.token_unshuffle) for side in joined.shape[1:3]]
+        joined = jnp.pad(joined, ((0, 0), *padding, (0, 0)))
+        joined = layers.pixel_unshuffle(joined, self.token_unshuffle)
+        token_mask = layers.top_left_mask(cells, joined.shape[1:3])
+        tokens = self.visual_tokens(joined, token_mask)
+        features = self._centred(self.text_features[...])
+        similarity = self.entity_attention.similarity(tokens, features)
         mean = jnp.sum(tokens.astype(jnp.float32), axis=(1, 2)) / jnp.sum(token_mask, axis=(1, 2))
         return Visual(
             into_visible=into_visible,
@@ -236,7 +199,7 @@ class EGMT(nnx.Module):
             entity_logits=self.classifier(similarity, token_mask),
             tone=self._tone(jnp.concatenate([mean, statistics], axis=1)),
             cells=cells,
-            cell_size=CELL * scale,
+            cell_size=CELL * factor,
         )
 
     def guide(self, visual: Visual, guidance: Guidance = PREDICTED) -> Context:
@@ -249,116 +212,82 @@ class EGMT(nnx.Module):
         if features is None:
             if guidance.names:
                 raise ValueError(f"guidance by names needs features: {', '.join(guidance.names)}")
-            table = self.text_features[...]
             if weight is None:
                 weight = jax.lax.stop_gradient(jax.nn.sigmoid(visual.entity_logits))
                 weight = jnp.zeros_like(weight) if guidance.names == () else weight
-            features = jnp.broadcast_to(table[None], (weight.shape[0], *table.shape))
+            table = self.text_features[...]
+            features = jnp.broadcast_to(table, (weight.shape[0], *table.shape))
         elif weight is None:
             weight = jnp.ones(features.shape[:2])
-        modulation, attention = self.entity_attention(
-            visual.tokens, self._centred(features), weight
-        )
-        return Context(visual, modulation, attention)
-
-    def context(
-        self,
-        visible: Float[Array, "b h w 1"],
-        infrared: Float[Array, "b h w 1"],
-        guidance: Guidance = PREDICTED,
-        valid: Bool[Array, "b h w"] | None = None,
-    ) -> Context:
-        """Everything global: `guide(visual(...))`."""
-        return self.guide(self.visual(visible, infrared, valid), guidance)
+        features = self._centred(features)
+        return Context(visual, *self.entity_attention(visual.tokens, features, weight))
 
     def render(
         self,
-        visible: Float[Array, "b h w 1"],
-        infrared: Float[Array, "b h w 1"],
+        visible: Image,
+        infrared: Image,
         context: Context,
-        valid: Bool[Array, "b h w"] | None = None,
+        valid: Valid = None,
         origin: tuple[int | Int[Array, ""], int | Int[Array, ""]] = (0, 0),
-    ) -> Float[Array, "b h w 1"]:
-        """Fuses a pair or a tile of it; local up to `receptive_field`.
+    ) -> Image:
+        """Fuses a pair, or a tile of it, with the context of the pair; local to `receptive_field`.
 
-        Args:
-          visible: luma in [0, 1].
-          infrared: infrared in [0, 1].
-          context: context of the full pair.
-          valid: the real pixels of a padded batch; None: all.
-          origin: row and column of the tile's first pixel in the pair, multiples of 2 patch.
-
-        Returns:
-          float32 in [0, 1], with a straight-through gradient at the clip.
+        `origin` is the row and column of the tile's first pixel in the pair, multiples of 2 patch.
+        The result is float32 in [0, 1], with a straight-through gradient at the clip.
         """
         _check(visible, infrared)
         rows, columns = visible.shape[1:3]
         visual = context.visual
-        height, width = layers.extents(valid, visible.shape)
         pair = jnp.concatenate([visible, infrared], axis=-1)
-        pair, shallow_mask, deep_mask = self._fill(pair, height, width)
-        visible, infrared = pair[..., :1], pair[..., 1:]
-        visible_shallow, visible_deep = self.visible_encoder(visible, shallow_mask, deep_mask)
-        infrared_shallow, infrared_deep = self.infrared_encoder(infrared, shallow_mask, deep_mask)
-        joined = self._join(
-            visible_deep, infrared_deep, visual.into_visible, visual.into_infrared, deep_mask
-        )
-        modulation = layers.sample_grid(
-            context.modulation,
-            visual.cells,
-            visual.cell_size,
-            joined.shape[1:3],
-            2 * self.patch,
-            origin,
-        )
+        images, shallow, deep, masks = self._encode(pair, layers.extents(valid, pair.shape))
+        joined = self._join(deep, visual.into_visible, visual.into_infrared, masks[1])
+        grid = context.modulation, visual.cells, visual.cell_size
+        modulation = layers.sample_grid(*grid, joined.shape[1:3], 2 * self.patch, origin)
         scale, shift = jnp.split(modulation, 2, axis=-1)
-        joined = layers.masked(joined * (1.0 + scale) + shift, deep_mask)
-        fused = self.decoder(
-            joined,
-            visible_shallow,
-            infrared_shallow,
-            visible,
-            infrared,
-            shallow_mask,
-            deep_mask,
-        )
+        joined = layers.masked(joined * (1.0 + scale) + shift, masks[1])
+        fused = self.decoder(joined, shallow, images, *masks)
         gain, offset = visual.tone[:, :1, None, None], visual.tone[:, 1:, None, None]
         fused = (gain * fused + offset)[:, :rows, :columns]
         return fused + jax.lax.stop_gradient(jnp.clip(fused, 0.0, 1.0) - fused)
 
     def __call__(
-        self,
-        visible: Float[Array, "b h w 1"],
-        infrared: Float[Array, "b h w 1"],
-        guidance: Guidance = PREDICTED,
-        valid: Bool[Array, "b h w"] | None = None,
+        self, visible: Image, infrared: Image, guidance: Guidance = PREDICTED, valid: Valid = None
     ) -> Fusion:
-        """Fuses pairs: `render` with the `context` of the same pairs."""
-        context = self.context(visible, infrared, guidance, valid)
+        """Fuses pairs."""
+        context = self.guide(self.visual(visible, infrared, valid), guidance)
         luma = self.render(visible, infrared, context, valid)
         return Fusion(luma, context.visual.entity_logits, context)
 
-    def _fill(self, pair, height, width):
-        """Pads each image to a multiple of 2 patch by edge replication, then by zeros.
+    def _encode(self, pair, extent):
+        """Encodes pairs of any size: [B, H, W, 2] and the rows and columns of each.
 
-        Returns the pair and the masks of real cells at both scales, as `Encoder` takes them.
+        Returns two images, padded to a multiple of 2 patch by edge replication and then by zeros;
+        two shallow and two deep features; the masks of real cells at both scales.
         """
         cell = 2 * self.patch
-        rows, columns = (layers.divide_up(side, cell) for side in pair.shape[1:3])
-        pair = layers.replicate_edge(pair, height, width, (rows * cell, columns * cell))
-        height, width = layers.divide_up(height, cell), layers.divide_up(width, cell)
-        pair = layers.masked(pair, layers.inside(height * cell, width * cell, pair.shape[1:3]))
-        shallow = layers.inside(2 * height, 2 * width, (2 * rows, 2 * columns))
-        return pair, shallow, layers.inside(height, width, (rows, columns))
+        cells = layers.divide_up(extent, cell)
+        grid = [layers.divide_up(side, cell) for side in pair.shape[1:3]]
 
-    def _join(self, visible, infrared, into_visible, into_infrared, mask):
-        """Adds each deep stream to the other and joins them."""
-        if self.visual_interaction:
-            visible, infrared = (
-                visible + apply_matrix(infrared, into_visible),
-                infrared + apply_matrix(visible, into_infrared),
-            )
-        return activation(self.join(jnp.concatenate([visible, infrared], axis=-1), mask))
+        def mask(pitch):
+            return layers.top_left_mask(cells * pitch, tuple(side * pitch for side in grid))
+
+        pair = layers.replicate_edge(pair, extent, tuple(side * cell for side in grid))
+        visible, infrared = jnp.split(layers.masked(pair, mask(cell)), 2, axis=-1)
+        masks = mask(2), mask(1)
+        visible_shallow, visible_deep = self.visible_encoder(visible, *masks)
+        infrared_shallow, infrared_deep = self.infrared_encoder(infrared, *masks)
+        shallow, deep = (visible_shallow, infrared_shallow), (visible_deep, infrared_deep)
+        return (visible, infrared), shallow, deep, masks
+
+    def _join(self, deep, into_visible, into_infrared, mask):
+        """Adds each deep stream to the other, by one matrix per image, and joins them."""
+
+        def into(features, matrix):
+            return jnp.einsum("bhwc,bcd->bhwd", features, matrix.astype(features.dtype))
+
+        visible, infrared = deep
+        joined = visible + into(infrared, into_visible), infrared + into(visible, into_infrared)
+        return activation(self.join(jnp.concatenate(joined, axis=-1), mask))
 
     def _tone(self, summary):
         """Gain and offset of each image; 1 and 0 at initialisation."""
@@ -369,13 +298,9 @@ class EGMT(nnx.Module):
         return jnp.concatenate([gain, OFFSET_BOUND * jnp.tanh(tone[:, 1:])], axis=1)
 
     def _centred(self, features):
-        """Text features minus the table's mean, at unit scale per component.
-
-        Sentence encoders embed short names close together: the mean carries no information.
-        """
+        """Text features minus the table's mean, which all names share, at unit scale."""
         mean = jnp.mean(self.text_features[...], axis=0)
-        mean = mean.reshape((1,) * (features.ndim - 1) + (-1,))
-        return (features - mean) * features.shape[-1] ** 0.5
+        return (features - jnp.broadcast_to(mean, features.shape)) * features.shape[-1] ** 0.5
 
 
 def _check(visible, infrared):
@@ -391,12 +316,8 @@ def _check(visible, infrared):
 
 def _statistics(pair, mask):
     """Means of both images, of their maximum and minimum; deviations of both images: [B, 6]."""
-    values = jnp.concatenate(
-        [pair, jnp.max(pair, axis=-1, keepdims=True), jnp.min(pair, axis=-1, keepdims=True)],
-        axis=-1,
-    )
-    if mask is None:
-        mask = jnp.ones((*pair.shape[:3], 1))
+    extremes = (extreme(pair, axis=-1, keepdims=True) for extreme in (jnp.max, jnp.min))
+    values = jnp.concatenate([pair, *extremes], axis=-1)
     area = jnp.sum(mask, axis=(1, 2))
     mean = jnp.sum(values * mask, axis=(1, 2)) / area
     square = jnp.sum(jnp.square((pair - mean[:, None, None, :2]) * mask), axis=(1, 2)) / area

@@ -19,11 +19,11 @@ from egmt_jax.testing import made_up_pair
 def test_the_reduction_equals_the_models_own(size, dtype):
     image = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     image = image if dtype == np.uint8 else image / np.float32(255.0)
-    expected, height, width, factor = layers.reduce_to(
+    expected, extent, factor = layers.reduce_to(
         jnp.asarray(tiles.to_unit_range(image))[None, ..., None], None, 256
     )
     reduced, found = tiles.reduce_image(image)
-    assert reduced.shape == (height, width)
+    assert reduced.shape == tuple(extent[0].tolist())
     assert found == pytest.approx(float(factor[0]))
     np.testing.assert_allclose(reduced, expected[0, :, :, 0], atol=2e-5)
 

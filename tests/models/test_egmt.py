@@ -22,6 +22,13 @@ def fuse(model, visible, infrared, guidance=PREDICTED, valid=None):
     return model(visible, infrared, guidance, valid)
 
 
+def given(*ids):
+    """Guidance by ids of the vocabulary, padded with -1."""
+    ids = jnp.asarray([ids])
+    features = jnp.asarray(text_features())[jnp.maximum(ids, 0)]
+    return Guidance(weight=(ids >= 0).astype(jnp.float32), features=features)
+
+
 @pytest.fixture(scope="module")
 def model():
     return tiny_model()
@@ -55,10 +62,7 @@ def test_invalid_sizes_raise(model):
 
 def test_the_entities_change_the_image_but_not_the_logits(model):
     visible, infrared = pair(48, 64)
-    fusions = [
-        fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([ids])))
-        for ids in ([0, 1], [2, 5], [-1, -1])
-    ]
+    fusions = [fuse(model, visible, infrared, given(*ids)) for ids in ([0, 1], [2, 5], [-1, -1])]
     for other in fusions[1:]:
         np.testing.assert_array_equal(fusions[0].entity_logits, other.entity_logits)
         assert float(jnp.abs(fusions[0].luma - other.luma).max()) > 1e-4
@@ -80,16 +84,16 @@ def test_logits_have_no_gradient_from_the_entities(model):
 
 def test_padding_entities_have_no_effect(model):
     visible, infrared = pair(32, 48)
-    short = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1]])))
-    long = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, -1, -1, -1]])))
+    short = fuse(model, visible, infrared, given(3, 1))
+    long = fuse(model, visible, infrared, given(3, 1, -1, -1, -1))
     np.testing.assert_allclose(short.luma, long.luma, atol=1e-6)
     np.testing.assert_array_equal(long.context.attention[..., 2:], 0.0)
 
 
 def test_the_order_of_entities_does_not_matter(model):
     visible, infrared = pair(32, 48)
-    one = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[3, 1, 4]]))).luma
-    two = fuse(model, visible, infrared, model.entity_tokens(jnp.asarray([[4, 3, 1]]))).luma
+    one = fuse(model, visible, infrared, given(3, 1, 4)).luma
+    two = fuse(model, visible, infrared, given(4, 3, 1)).luma
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
@@ -149,7 +153,7 @@ def test_a_padded_batch_equals_single_pairs(sizes, canvas, patch):
 def test_a_tile_with_the_receptive_field_as_margin_equals_the_full_image(patch):
     model = tiny_model(patch=patch)
     visible, infrared = pair(160, 280)
-    context = nnx.jit(EGMT.context)(model, visible, infrared)
+    context = fuse(model, visible, infrared).context
     render = nnx.jit(EGMT.render)
     whole = render(model, visible, infrared, context)
     margin = -(-model.receptive_field // (2 * patch)) * 2 * patch
@@ -162,7 +166,7 @@ def test_a_tile_with_the_receptive_field_as_margin_equals_the_full_image(patch):
 
 def test_rendering_is_local_to_the_receptive_field(model):
     visible, infrared = pair(128, 128)
-    context = nnx.jit(EGMT.context)(model, visible, infrared)
+    context = fuse(model, visible, infrared).context
 
     @nnx.jit
     def gradient_of_one_pixel(model, context, visible):
