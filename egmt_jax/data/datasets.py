@@ -1,89 +1,20 @@
 """Data sets by name, with random access: sets prepared by TFDS, or a folder of own pairs."""
 
-import dataclasses
-import pathlib
+import functools
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import tensorflow_datasets as tfds
-from etils import epath
 from ml_collections import ConfigDict
 
-from egmt_jax.data.folder import Folder, open_folder
-from egmt_jax.data.pipeline import Records
+from egmt_jax.data.folder import open_folder
+from egmt_jax.data.pipeline import DataSet, Records
 from egmt_jax.errors import UserError
 
 FOLDER = "folder"
 
 
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A data set that TFDS has prepared; the same interface as `Folder`.
-
-    Attributes:
-      builder: the builder of the set.
-    """
-
-    builder: tfds.core.DatasetBuilder
-
-    @property
-    def name(self) -> str:
-        """Name, config, version and, where the builder has one, fingerprint of its sources."""
-        fingerprint = getattr(self.builder, "fingerprint", "")
-        return self.builder.info.full_name + (f" {fingerprint[:12]}" if fingerprint else "")
-
-    @property
-    def path(self) -> epath.Path:
-        """The folder of the prepared files."""
-        return epath.Path(self.builder.data_dir)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of records of each split."""
-        return {name: info.num_examples for name, info in self.builder.info.splits.items()}
-
-    def records(self, split: str, images: bool = True) -> Records:
-        """Records of a split, sum of splits or slice; empty if there is no such split."""
-        try:
-            if not self.builder.info.splits[split].num_examples:
-                return ()
-        except (ValueError, KeyError):  # TFDS: unknown split, or not the syntax of one
-            return ()
-        if images:
-            return self.builder.as_data_source(split)
-        raw = self.builder.as_data_source(
-            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-        )
-        features = self.builder.info.features
-        small = {name: feature for name, feature in features.items() if not _holds_images(feature)}
-        return _WithoutImages(raw, tfds.features.FeaturesDict(small))
-
-
-@dataclasses.dataclass(frozen=True)
-class _WithoutImages:
-    """Records without their images, which are never decoded."""
-
-    raw: Sequence[bytes]
-    features: tfds.features.FeaturesDict
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __getitem__(self, row: int) -> dict[str, Any]:
-        return self.features.deserialize_example_np(self.raw[row])
-
-
-def _holds_images(feature: tfds.features.FeatureConnector) -> bool:
-    return isinstance(getattr(feature, "feature", feature), tfds.features.Image)
-
-
-def open_set(name: str, data: ConfigDict) -> Prepared | Folder:
-    """Opens a data set by its name in a config.
-
-    Args:
-      name: "folder" for the pairs in `data.root`, or a name for `prepare`.
-      data: the config's `data` part: `root`, `data_dir` and `manual_dir` are read.
+def open_set(name: str, data: ConfigDict) -> DataSet:
+    """Opens a data set by its name in a config: "folder", or a name for `prepare`.
 
     Raises:
       UserError: no such data set, or its files are missing or broken.
@@ -95,7 +26,7 @@ def open_set(name: str, data: ConfigDict) -> Prepared | Folder:
     return open_folder(data.root)
 
 
-def prepare(name: str, data_dir: str = "", manual_dir: str = "") -> Prepared:
+def prepare(name: str, data_dir: str = "", manual_dir: str = "") -> DataSet:
     """Opens a data set of an imported TFDS builder, and prepares it first if necessary.
 
     Args:
@@ -122,9 +53,7 @@ def prepare(name: str, data_dir: str = "", manual_dir: str = "") -> Prepared:
         raise UserError(
             f"data.name={name!r}: no such config or version; known: {', '.join(configs) or base}"
         ) from error
-    config = tfds.download.DownloadConfig(
-        manual_dir=pathlib.Path(manual_dir or ".") if manual_dir else None
-    )
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
     try:
         builder.download_and_prepare(download_config=config)
     except UserError as error:
@@ -136,32 +65,50 @@ def prepare(name: str, data_dir: str = "", manual_dir: str = "") -> Prepared:
             f"data.data_dir={data_dir!r}: {builder.data_dir} cannot be written "
             f"({error.strerror or error}); name another folder"
         ) from error
-    return Prepared(builder)
+    fingerprint = getattr(builder, "fingerprint", "")[:12]
+    return DataSet(
+        f"{builder.info.full_name} {fingerprint}".rstrip(),
+        builder.data_dir,
+        {split: info.num_examples for split, info in builder.info.splits.items()},
+        functools.partial(_records, builder),
+    )
 
 
-def _imported_builders() -> Mapping[str, type[tfds.core.DatasetBuilder]]:
-    """Builders that were imported, by name, without TFDS's own."""
+def _imported_builders() -> dict[str, type[tfds.core.DatasetBuilder]]:
+    """Builders that were imported, by name, without TFDS's own and without base classes."""
     found, queue = {}, [tfds.core.GeneratorBasedBuilder]
     while queue:
-        subclasses = queue.pop().__subclasses__()
-        queue += subclasses
-        for builder in subclasses:
-            # A base class with builders below it is not a data set.
-            if not builder.__module__.startswith("tensorflow_datasets.") and (
-                not builder.__subclasses__()
-            ):
-                found[builder.name] = builder
+        builder = queue.pop()
+        queue += builder.__subclasses__()
+        if not builder.__subclasses__() and builder.__module__.split(".")[0] != tfds.__name__:
+            found[builder.name] = builder
     return found
 
 
-def records(data_set: Prepared | Folder, split: str, images: bool = True) -> Records:
-    """The records of a split.
+def _records(builder: tfds.core.DatasetBuilder, split: str, images: bool = True) -> Records:
+    """Records of a split of a prepared set, a sum of splits or a slice; see `DataSet`."""
+    try:
+        if not builder.info.splits[split].num_examples:
+            return ()
+    except (ValueError, KeyError):  # TFDS: unknown split, or not the syntax of one
+        return ()
+    if images:
+        return builder.as_data_source(split)
+    kept = {
+        name: feature
+        for name, feature in builder.info.features.items()
+        if not isinstance(getattr(feature, "feature", feature), tfds.features.Image)
+    }
+    raw = tfds.decode.DeserializeMethod.RAW_BYTES
+    examples = builder.as_data_source(split, deserialize_method=raw)
+    return list(map(tfds.features.FeaturesDict(kept).deserialize_example_np, examples))
 
-    Args:
-      data_set: from `open_set` or `prepare`.
-      split: name of a split, a sum such as "train+validation", or "all"; prepared sets also take
-        slices such as "train[:64]".
-      images: whether records have images and masks; without them none is decoded.
+
+def records(data_set: DataSet, split: str, images: bool = True) -> Records:
+    """The records of a split, of a sum such as "train+validation", or of "all".
+
+    Prepared sets also take slices such as "train[:64]". Without `images` none is decoded, and
+    records have no masks either.
 
     Raises:
       UserError: the split does not exist or is empty.

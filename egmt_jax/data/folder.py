@@ -1,7 +1,6 @@
 """Own pairs in folders `vi/` and `ir/`, read on demand, without a builder; labels are optional."""
 
 import dataclasses
-import functools
 import hashlib
 import os
 import pathlib
@@ -9,16 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from egmt_jax import entities
+from egmt_jax.data.pipeline import DataSet
 from egmt_jax.entities.annotations import read_lines
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
 from egmt_jax.io import images, outlines, pairs
 
-ANNOTATIONS = "annotations.jsonl"
 CAPTIONS = ("caption_visible", "caption_infrared")
-
-HELD_OUT = 10
-"""One tenth of the pairs is the validation split, another one the test split."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +22,6 @@ class FolderRecords:
     """Records with random access, in the form of a TFDS data source; files are read on access.
 
     Attributes:
-      files: files of the pairs.
       annotations: by id: captions, `entities`, `present` and, where known, `regions`.
       images: whether records have `visible`, `infrared` and `masks`.
     """
@@ -38,9 +33,9 @@ class FolderRecords:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, row: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         """One record; text is bytes."""
-        files = self.files[row]
+        files = self.files[index]
         annotation = self.annotations.get(files.id, {})
         regions = annotation.get("regions", {})
         record: dict[str, Any] = {"id": files.id.encode()}
@@ -52,76 +47,28 @@ class FolderRecords:
         record["mask_kind"] = b"coarse" if regions else b"none"
         if self.images:
             visible, infrared = images.read_image(files.visible), images.read_image(files.infrared)
+            masks = outlines.paint(regions, tuple(regions), *visible.shape[:2])
             record["visible"] = images.to_rgb(visible)
             record["infrared"] = images.to_grey(infrared)[..., None]
-            masks = outlines.paint(regions, tuple(regions), *visible.shape[:2])
             record["masks"] = masks[..., None]
         return record
 
 
-@dataclasses.dataclass(frozen=True)
-class Folder:
-    """The pairs of a folder, split by a fixed rule.
-
-    In natural order of id, the last tenth is `test`, the tenth before it `validation`, and the rest
-    `train` (both tenths rounded down). So frames of one video, which resemble each other, stay
-    together. `all` is everything.
-
-    Attributes:
-      root: the folder.
-      files: files of its pairs in order of id.
-      annotations: see `FolderRecords`.
-      digest: SHA-256 of all files.
-    """
-
-    root: pathlib.Path
-    files: tuple[pairs.PairFiles, ...]
-    annotations: Mapping[str, Mapping[str, Any]]
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """Folder name and fingerprint of its files."""
-        return f"folder {self.root.absolute().name} {self.digest[:12]}"
-
-    @property
-    def path(self) -> pathlib.Path:
-        """The folder."""
-        return self.root
-
-    @functools.cached_property
-    def splits(self) -> dict[str, tuple[pairs.PairFiles, ...]]:
-        """Files of each split that is not empty."""
-        tenth = len(self.files) // HELD_OUT
-        train = len(self.files) - 2 * tenth
-        found = {
-            "train": self.files[:train],
-            "validation": self.files[train : train + tenth],
-            "test": self.files[train + tenth :],
-        }
-        return {name: members for name, members in found.items() if members}
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of pairs of each split."""
-        return {name: len(members) for name, members in self.splits.items()}
-
-    def records(self, split: str, images: bool = True) -> FolderRecords:
-        """Records of a split or a sum such as "train+validation"; empty if a part is unknown."""
-        known = self.splits | {"all": self.files}
-        names = split.split("+")
-        members: tuple[pairs.PairFiles, ...] = ()
-        if set(names) <= set(known):
-            members = sum((known[name] for name in names), ())
-        return FolderRecords(members, self.annotations, images)
-
-
-def open_folder(root: str | os.PathLike) -> Folder:
+def open_folder(root: str | os.PathLike) -> DataSet:
     """Finds, decodes and checks all pairs and annotations of a folder.
+
+    In natural order of id, the last tenth is the split `test`, the tenth before it `validation`,
+    and the rest `train` (both tenths rounded down). So frames of one video, which resemble each
+    other, stay together. `all` is everything.
+
+    A line of `annotations.jsonl` has `id` and either `entities` (up to 8 names of the vocabulary or
+    synonyms) or `caption_visible` and `caption_infrared`, from which entities are extracted; and
+    optionally `present` (everything that is visible in the pair) and `regions` (outlines by name,
+    see `egmt_jax.io.outlines`). A named region without outlines was searched for and not found.
 
     Args:
       root: folder with `vi/` and `ir/`, one file per pair in each, of equal stem and size; and
-        optionally `annotations.jsonl`, see `read_annotations`.
+        optionally `annotations.jsonl`.
 
     Raises:
       UserError: there are no pairs, or files or lines are wrong; the message lists all of them.
@@ -134,10 +81,10 @@ def open_folder(root: str | os.PathLike) -> Folder:
     found, problems = pairs.find_pairs(root / "vi", root / "ir")
     problems += pairs.check_all(found)
     annotations: dict[str, dict] = {}
-    path = root / ANNOTATIONS
+    path = root / "annotations.jsonl"
     if os.path.lexists(path):
         stems = {file.stem for folder in ("vi", "ir") for file in (root / folder).iterdir()}
-        annotations, wrong = read_annotations(path, stems)
+        annotations, wrong = _read_annotations(path, stems)
         problems += wrong
     pairs.raise_problems(
         f"{root}: correct or remove these and run again (the two images of a pair must be "
@@ -148,31 +95,26 @@ def open_folder(root: str | os.PathLike) -> Folder:
     for files in found:
         for file in (files.visible, files.infrared):
             digest.update(file.name.encode(errors="surrogateescape"))
-            with file.open("rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
-    return Folder(root, tuple(found), annotations, digest.hexdigest())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    tenth = len(found) // 10
+    train, test = len(found) - 2 * tenth, len(found) - tenth
+    splits = {"train": found[:train], "validation": found[train:test], "test": found[test:]}
+    known = splits | {"all": found}
+
+    def records(split: str, images: bool = True) -> FolderRecords:
+        parts = split.split("+") if known.keys() >= set(split.split("+")) else []
+        files = tuple(pair for part in parts for pair in known[part])
+        return FolderRecords(files, annotations, images)
+
+    counts = {name: len(files) for name, files in splits.items() if files}
+    name = f"folder {root.absolute().name} {digest.hexdigest()[:12]}"
+    return DataSet(name, root, counts, records)
 
 
-def read_annotations(path: pathlib.Path, ids: set[str]) -> tuple[dict[str, dict], list[str]]:
-    """Reads `annotations.jsonl`.
-
-    A line has `id` and either `entities` (up to 8 names of the vocabulary or synonyms) or
-    `caption_visible` and `caption_infrared`, from which entities are extracted; and optionally
-    `present` (everything that is visible in the pair) and `regions` (outlines by name, see
-    `egmt_jax.io.outlines`). A named region without outlines was searched for and not found.
-
-    Args:
-      path: the file.
-      ids: ids of the pairs.
-
-    Returns:
-      Annotations by id, and one line of text per problem.
-    """
+def _read_annotations(path: pathlib.Path, ids: set[str]) -> tuple[dict[str, dict], list[str]]:
+    """Annotations by id, and a line of text per problem."""
     annotations: dict[str, dict] = {}
-    try:
-        numbered, wrong = read_lines(path, ("id",))
-    except UserError as error:
-        return {}, [str(error)]
+    numbered, wrong = read_lines(path, ("id",))
     problems = [f"{path.name} {problem}" for problem in wrong]
     for number, line in numbered.items():
         name = line["id"]
@@ -196,8 +138,7 @@ def _annotation(line: dict[str, Any]) -> dict[str, Any]:
     names = _canonical(names)
     if len(names) > MOST_ENTITIES:
         raise UserError(f"{len(names)} entities, at most {MOST_ENTITIES}; keep the most salient")
-    known = {"id": line["id"], "entities": names} | dict(zip(CAPTIONS, captions, strict=True))
-    known["present"] = None
+    known = dict(zip(CAPTIONS, captions, strict=True)) | {"entities": names, "present": None}
     if line.get("present") is not None:
         known["present"] = list(dict.fromkeys([*names, *_canonical(line["present"])]))
     if "regions" in line:
@@ -214,11 +155,7 @@ def _annotation(line: dict[str, Any]) -> dict[str, Any]:
 def _canonical(names: list[str]) -> list[str]:
     """Canonical names without duplicates; raises UserError if some are unknown."""
     vocabulary = entities.load_vocabulary()
-    unknown = [
-        f"{name!r} (nearest: {', '.join(vocabulary.nearest(name))})"
-        for name in names
-        if name not in vocabulary
-    ]
+    unknown = [vocabulary.unknown(name) for name in names if name not in vocabulary]
     if unknown:
-        raise UserError(f"entities outside the vocabulary: {', '.join(unknown)}")
+        raise UserError("; ".join(unknown))
     return list(dict.fromkeys(vocabulary.canonical(name) for name in names))

@@ -1,32 +1,23 @@
 """The sets that a config trains on: one, or several mixed by weight."""
 
-import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from egmt_jax.data import datasets, pipeline
-from egmt_jax.data.folder import Folder
 from egmt_jax.entities import Vocabulary
 from egmt_jax.errors import UserError
-from egmt_jax.io.pairs import Pair
+from egmt_jax.io.pairs import Pair, raise_problems
 
 FIELDS = ("name", "weight", "full_frame_probability")
 
 
-@dataclasses.dataclass(frozen=True)
-class Component:
-    """One opened set of a mixture.
+class Component(NamedTuple):
+    """One opened set of a mixture; fields as in `pipeline.Part` and `pipeline.CropAndAugment`."""
 
-    Attributes:
-      data_set: the set.
-      weight: relative number of examples.
-      full_frame_probability: see `pipeline.CropAndAugment`.
-    """
-
-    data_set: datasets.Prepared | Folder
+    data_set: pipeline.DataSet
     weight: float
     full_frame_probability: float
 
@@ -55,10 +46,9 @@ def open_mixture(data: ConfigDict) -> list[Component]:
     for entry in used:
         try:
             data_set = datasets.open_set(entry["name"], data)
+            mixture.append(Component(data_set, entry["weight"], entry["full_frame_probability"]))
         except UserError as error:
             problems.append(str(error))
-            continue
-        mixture.append(Component(data_set, entry["weight"], entry["full_frame_probability"]))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
     return mixture
@@ -80,49 +70,45 @@ def _check(where: str, entry: dict[str, Any]) -> list[str]:
 
 
 def describe(mixture: list[Component], split: str) -> list[str]:
-    """What determines the examples and their order: a line per set with fingerprint and weight.
-
-    Raises:
-      UserError: a set has no such split.
-    """
+    """What determines the examples and their order: a line per set with fingerprint and weight."""
     return [
-        f"{component.data_set.name}, "
-        f"{len(datasets.records(component.data_set, split, images=False))} pairs in {split}, "
-        f"weight {component.weight:g}"
-        for component in mixture
+        f"{data_set.name}, {len(datasets.records(data_set, split))} pairs in {split}, "
+        f"weight {weight:g}"
+        for data_set, weight, _ in mixture
     ]
 
 
 def read_labels(
     mixture: list[Component], split: str, vocabulary: Vocabulary
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of every training record, and how often each record is drawn.
-
-    Args:
-      mixture: from `open_mixture`.
-      split: the training split.
-      vocabulary: must contain all names.
+    """Reads and checks the names of every training record, and how often each is drawn.
 
     Returns:
-      labels: float32 [records, K], see `pipeline.read_labels`.
+      labels: float32 [records, K], what the classifier should predict; zeros without labels.
       shares: float64 [records], relative frequency of each record, with mean 1.
 
     Raises:
       UserError: a set has no such split, or names outside the vocabulary.
     """
     labels, shares = [], []
-    for component in mixture:
-        records = datasets.records(component.data_set, split, images=False)
-        try:
-            labels.append(pipeline.read_labels(records, vocabulary))
-        except UserError as error:
-            raise UserError(
-                f"{component.data_set.name}: correct its annotations, or delete "
-                f"{component.data_set.path} if it was prepared for another vocabulary:\n{error}"
-            ) from error
-        shares.append(np.full(len(records), component.weight / len(records)))
-    everything = np.concatenate(shares)
-    return np.concatenate(labels), everything / everything.mean()
+    for data_set, weight, _ in mixture:
+        records = datasets.records(data_set, split, images=False)
+        problems = []
+        for record in map(records.__getitem__, range(len(records))):
+            field = "present" if record["has_present"] else "entities"
+            try:
+                named = pipeline.decode([*record["entities"], *record["mask_entities"]])
+                pipeline.multi_hot(named, vocabulary)
+                labels.append(pipeline.multi_hot(pipeline.decode(record[field]), vocabulary))
+            except UserError as error:
+                problems.append(f"pair {record['id'].decode()}: {error}")
+        raise_problems(
+            f"{data_set.name}: correct its annotations, or delete {data_set.path} if it was "
+            "prepared for another vocabulary:",
+            problems,
+        )
+        shares += [weight / len(records)] * len(records)
+    return np.stack(labels), np.asarray(shares) / np.mean(shares)
 
 
 def training_parts(
@@ -131,20 +117,16 @@ def training_parts(
     """The arguments of `pipeline.training_batches` for a config's `data` part."""
     return [
         pipeline.Part(
-            datasets.records(component.data_set, data.train_split),
-            pipeline.CropAndAugment(
-                data.crop, component.full_frame_probability, data.jitter, vocabulary
-            ),
-            component.weight,
+            datasets.records(data_set, data.train_split),
+            pipeline.CropAndAugment(data.crop, full_frame_probability, data.jitter, vocabulary),
+            weight,
         )
-        for component in mixture
+        for data_set, weight, full_frame_probability in mixture
     ]
 
 
 def sample_pairs(mixture: list[Component], split: str, most: int) -> list[Pair]:
     """Up to `most` pairs of a split, from all sets in turn; sets without the split are skipped."""
-    sources = [
-        records for component in mixture if len(records := component.data_set.records(split))
-    ]
+    sources = [component.data_set.records(split) for component in mixture]
     rows = [(row, records) for row in range(most) for records in sources if row < len(records)]
     return [pipeline.to_pair(records[row]) for row, records in rows[:most]]

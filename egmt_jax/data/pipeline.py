@@ -5,8 +5,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import grain.python as grain
@@ -19,34 +19,43 @@ from egmt_jax.errors import UserError
 from egmt_jax.io.pairs import Pair
 from egmt_jax.io.valid import no_data_border
 
-PRESENT_SHARE = 0.002
+SLIVER = 0.002
 """Share of a crop that the mask of an entity must cover for the entity to count as present."""
 
 LABELLED_SHARE = 0.6
-"""Share of a pair that a crop without masks must show to have the labels of the pair; the largest
-square of the pair always has them."""
-
-MOST_LISTED = 20
+"""Share of a pair that a crop must show to have its labels, unless it is the largest square."""
 
 WORKER_GRACE = 20.0
 """Seconds that worker processes continue after SIGTERM: a signal to the process group must not stop
 the batches of the main process before it has saved."""
 
 
+@runtime_checkable
 class Records(Protocol):
     """Records with random access: of a TFDS data source, or of a folder."""
 
     def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
 
-    def __getitem__(self, row: int) -> dict[str, Any]: ...
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """An opened data set.
+
+    Attributes:
+      name: with version and, where known, a fingerprint of the source files.
+      records: `records(split, images=True)` returns the records of a split or of a sum such as
+        "train+validation", none if it does not exist; without `images` also without masks.
+    """
+
+    name: str
+    path: str | os.PathLike
+    counts: dict[str, int]
+    records: Callable[..., Records]
 
 
 def to_pair(record: dict[str, Any]) -> Pair:
-    """A record as a `Pair`.
-
-    Args:
-      record: from a data source. `present` counts only if `has_present` is set; `masks` belong to
-        `mask_entities`, in order.
+    """A record of a data source as a `Pair`.
 
     Raises:
       UserError: the sizes of the images differ.
@@ -66,59 +75,23 @@ def to_pair(record: dict[str, Any]) -> Pair:
         id=name,
         visible=visible,
         infrared=infrared,
-        entities=_text(record["entities"])[:MOST_ENTITIES],
-        present=_text(record["present"]) if record["has_present"] else None,
+        entities=decode(record["entities"])[:MOST_ENTITIES],
+        present=decode(record["present"]) if record["has_present"] else None,
         masks=masks or None,
         masks_exact=record["mask_kind"] == b"exact",
         has_infrared=None if (has_infrared := no_data_border(infrared)).all() else has_infrared,
     )
 
 
-def _text(names: Sequence[bytes]) -> tuple[str, ...]:
+def decode(names: Sequence[bytes]) -> tuple[str, ...]:
+    """Names of a record as text."""
     return tuple(name.decode() for name in names)
 
 
-def labels_of(pair_or_record: Pair | dict[str, Any]) -> tuple[str, ...]:
-    """Names that the classifier should predict for a pair; empty if nothing is known.
-
-    These are `present`, everything that is visible. Where nobody looked at everything, the guiding
-    entities take their place, as in the paper, whose pseudo-labels they are.
-    """
-    if isinstance(pair_or_record, Pair):
-        present, entities = pair_or_record.present, pair_or_record.entities
-        return entities if present is None else present
-    field = "present" if pair_or_record["has_present"] else "entities"
-    return _text(pair_or_record[field])
-
-
-def read_labels(records: Records, vocabulary: Vocabulary) -> np.ndarray:
-    """Reads and checks the names of all records before training starts.
-
-    Args:
-      records: records, with or without images.
-      vocabulary: must contain all names.
-
-    Returns:
-      float32 [records, K], multi-hot `labels_of`; zeros for a record without labels.
-
-    Raises:
-      UserError: names outside the vocabulary: one line per record, at most 20.
-    """
-    labels = np.zeros((len(records), len(vocabulary)), np.float32)
-    problems: list[str] = []
-    for row in range(len(records)):
-        record = records[row]
-        try:
-            for name in {*_text(record["entities"]), *_text(record["mask_entities"])}:
-                vocabulary.id_of(name)
-            labels[row, [vocabulary.id_of(name) for name in labels_of(record)]] = 1.0
-        except UserError as error:
-            problems.append(f"pair {record['id'].decode()}: {error}")
-    if problems:
-        more = len(problems) - MOST_LISTED
-        raise UserError(
-            "\n".join(problems[:MOST_LISTED] + ([f"and {more} more"] if more > 0 else []))
-        )
+def multi_hot(names: Sequence[str], vocabulary: Vocabulary) -> np.ndarray:
+    """float32 [K], 1 for each of the names; raises UserError for one outside the vocabulary."""
+    labels = np.zeros(len(vocabulary), np.float32)
+    labels[[vocabulary.id_of(name) for name in names]] = 1.0
     return labels
 
 
@@ -130,7 +103,6 @@ class CropAndAugment(grain.RandomMapTransform):
       size: side of the example in pixels.
       full_frame_probability: probability of the largest square of the pair instead of a crop.
       jitter: largest change of the infrared gain and of both gammas, as a natural logarithm.
-      vocabulary: defines the entity ids.
     """
 
     size: int
@@ -138,9 +110,7 @@ class CropAndAugment(grain.RandomMapTransform):
     jitter: float
     vocabulary: Vocabulary
 
-    def random_map(
-        self, element: dict[str, Any], rng: np.random.Generator
-    ) -> dict[str, np.ndarray]:
+    def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         """Returns one example of a batch, see `training_batches`."""
         pair = to_pair(element)
         height, width = pair.visible.shape[:2]
@@ -163,82 +133,56 @@ class CropAndAugment(grain.RandomMapTransform):
         masks = {name: crop(mask) for name, mask in (pair.masks or {}).items() if mask.any()}
         has_infrared = np.ones((self.size, self.size), bool)
         if pair.has_infrared is not None:
-            has_infrared = crop(pair.has_infrared.astype(np.uint8) * np.uint8(255)) > 0.999
-        labels, known = self._labels(pair, masks, full)
-        guide = labels * self._multi_hot(pair.entities) * known
-        slots = [name for name in pair.entities if name in masks]
-        slots = (slots + [name for name in masks if name not in slots])[:MOST_ENTITIES]
-        ids, planes = (
-            np.full(MOST_ENTITIES, -1, np.int32),
-            np.zeros((self.size, self.size, MOST_ENTITIES), np.float32),
-        )
-        for slot, name in enumerate(slots):
-            share = masks[name].mean()
-            if share >= PRESENT_SHARE:
-                planes[..., slot] = masks[name]
-            if share >= PRESENT_SHARE or not share:  # a sliver counts neither as here nor as absent
-                ids[slot] = self.vocabulary.id_of(name)
+            has_infrared = crop(np.uint8(255) * pair.has_infrared.astype(np.uint8)) > 0.999
+        shares = {name: float(mask.mean()) for name, mask in masks.items()}
+        # A sliver counts neither as in the crop nor as absent.
+        seen = {name: share > 0.0 for name, share in shares.items() if not 0.0 < share < SLIVER}
+        labels, known = self._labels(pair, seen, full)
+        guide = labels * multi_hot(pair.entities, self.vocabulary) * known
+        ids = np.full(MOST_ENTITIES, -1, np.int32)
+        planes = np.zeros((self.size, self.size, MOST_ENTITIES), np.float32)
+        listed = [name for name in pair.entities if name in masks]
+        for slot, name in enumerate(list(dict.fromkeys([*listed, *masks]))[:MOST_ENTITIES]):
+            if name in seen:
+                ids[slot], planes[..., slot] = self.vocabulary.id_of(name), masks[name]
         if pair.masks is None:
-            guiding = [self.vocabulary.id_of(name) for name in pair.entities]
-            guiding = [entity for entity in guiding if guide[entity]]
+            entities = map(self.vocabulary.id_of, pair.entities)
+            guiding = [entity for entity in entities if guide[entity]]
             ids[: len(guiding)] = guiding
-        if rng.random() < 0.5:
-            visible, infrared, planes, has_infrared = (
-                image[:, ::-1] for image in (visible, infrared, planes, has_infrared)
-            )
-        if self.jitter:
-            changes = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
-            gain, gamma_visible, gamma_infrared = changes.tolist()  # Python floats keep float32
-            visible = visible**gamma_visible
-            infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
+        flip = np.s_[:, :: -1 if rng.random() < 0.5 else 1]
+        changes = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
+        gain, gamma_visible, gamma_infrared = changes.tolist()  # Python floats keep float32
+        infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
         return {
-            "visible": np.ascontiguousarray(visible[..., None], np.float32),
-            "infrared": np.ascontiguousarray(infrared[..., None], np.float32),
-            "has_infrared": np.ascontiguousarray(has_infrared),
+            "visible": (visible**gamma_visible)[flip][..., None],
+            "infrared": infrared[flip][..., None],
+            "has_infrared": has_infrared[flip],
             "entity_ids": ids,
             "guide": guide,
             "labels": labels,
-            "labelled": np.bool_(known.all()),
-            "masks": np.ascontiguousarray(planes),
+            "labelled": known,
+            "masks": planes[flip],
             "masked": np.bool_(pair.masks is not None),
         }
 
-    def _labels(self, pair: Pair, masks: dict[str, np.ndarray], full: bool):
+    def _labels(self, pair: Pair, seen: dict[str, bool], full: bool):
         """Labels of a crop, float32 [K], and for which entities they are known, bool [K].
 
         What is absent from the pair is absent from the crop; what is present is known to be in the
-        crop, or not, by its mask, or because the crop shows most of the pair.
+        crop, or not, by its mask, or because the crop shows most of the pair. Where nobody looked
+        for everything, the entities of a pair are its labels, as in the paper.
         """
-        names = labels_of(pair)
-        labels = self._multi_hot(names)
+        names = pair.entities if pair.present is None else pair.present
+        labels = multi_hot(names, self.vocabulary)
         known = np.full(labels.shape, pair.present is not None or bool(names))
-        if full:
-            return labels, known
-        for name in names:
-            entity, share = self.vocabulary.id_of(name), 0.0
-            if name in masks:
-                share = masks[name].mean()
-                known[entity] = share >= PRESENT_SHARE or not share
-            else:
-                known[entity] = False
-            labels[entity] = share >= PRESENT_SHARE
+        for name in () if full else names:
+            entity = self.vocabulary.id_of(name)
+            labels[entity], known[entity] = seen.get(name, False), name in seen
         return labels, known
 
-    def _multi_hot(self, names: Sequence[str]) -> np.ndarray:
-        labels = np.zeros(len(self.vocabulary), np.float32)
-        labels[[self.vocabulary.id_of(name) for name in names]] = 1.0
-        return labels
 
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One set of a mixture.
-
-    Attributes:
-      records: records with random access.
-      transform: turns a record into an example.
-      weight: relative number of examples.
-    """
+class Part(NamedTuple):
+    """One set of a mixture; `weight` is the relative number of its examples."""
 
     records: Records
     transform: CropAndAugment
@@ -261,8 +205,7 @@ def training_batches(
       seed: seed of order and augmentation.
       workers: processes that prepare batches; 0: threads of this process.
       start: batches to skip, at no cost: those that a resumed run has seen.
-      share: (index, number) of the equal share of each batch that this process gets; by default
-        one share per process, in order.
+      share: index and number of the processes that share each batch; by default JAX's.
 
     Returns:
       An iterable of dicts:
@@ -273,46 +216,14 @@ def training_batches(
         `entity_ids`: int32 [B, 8], padded with -1;
         `guide`: float32 [B, K], entities that may guide: those of the pair that are known to be in
           the crop. A small crop without masks has none;
-        `labels`: float32 [B, K], what the classifier should predict, see `labels_of`;
-        `labelled`: bool [B], whether the labels are known.
-    """
-    process, processes = share or (jax.process_index(), jax.process_count())
-    data = batches_of_process(parts, batch_size, seed, process, processes)[start:]
-    options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
-    iterator = data.to_iter_dataset(options)
-    if workers:
-        iterator = iterator.mp_prefetch(
-            grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_end_with_parent
-        )
-    return iterator
-
-
-def _end_with_parent(worker: int, workers: int) -> None:
-    """Makes a worker process end with its parent, even if that is killed, and not earlier."""
-    del worker, workers
-
-    def end():
-        os._exit(1)
-
-    def watch():
-        multiprocessing.parent_process().join()
-        end()
-
-    threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(WORKER_GRACE, end).start())
-
-
-def batches_of_process(
-    parts: Sequence[Part], batch_size: int, seed: int, process: int, processes: int
-) -> grain.MapDataset:
-    """One process's share of the batches of `training_batches`, with random access.
-
-    Process p of n gets the p-th of n equal runs of examples of each batch, so the concatenation
-    over processes is the same batch for any n.
+        `labels`: float32 [B, K], what the classifier should predict;
+        `labelled`: bool [B, K], whether a label is known. What an annotated pair lacks is known to
+          be absent from every crop; of what it shows, a small crop without its mask knows nothing.
 
     Raises:
       UserError: the batch does not split evenly over the processes.
     """
+    process, processes = share or (jax.process_index(), jax.process_count())
     if batch_size % processes:
         raise UserError(f"data.batch_size={batch_size} must be a multiple of {processes} processes")
     examples = [
@@ -324,8 +235,24 @@ def batches_of_process(
         for index, part in enumerate(parts)
     ]
     mixture = grain.MapDataset.mix(examples, [part.weight for part in parts])
-    share = batch_size // processes
-    return _Runs(mixture, batch_size, process * share, share).batch(share)
+    length = batch_size // processes
+    data = _Runs(mixture, batch_size, process * length, length).batch(length)[start:]
+    batches = data.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
+    if not workers:
+        return batches
+    options = grain.MultiprocessingOptions(num_workers=workers)
+    return batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
+
+
+def _end_with_parent(*_: int) -> None:
+    """Makes a worker process end with its parent, even if that is killed, and not earlier."""
+
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(WORKER_GRACE, os._exit, (1,)).start())
 
 
 class _Runs(grain.MapDataset):
@@ -341,7 +268,5 @@ class _Runs(grain.MapDataset):
         return len(self._parent) // self._every * self._length
 
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return self.slice(index)
         batch, offset = divmod(index, self._length)
         return self._parent[batch * self._every + self._first + offset]

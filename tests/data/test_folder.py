@@ -88,7 +88,7 @@ def test_present_and_regions_of_a_line_become_labels_and_masks(tmp_path):
         ({"person": "left"}, "regions of person: not a list of outlines"),
         ([[1, 2, 3, 4]], "regions: needs an object"),
         ({"car": [[1, 2, 3, 4]]}, "regions of car: not among the entities"),
-        ({"unicorn": [[1, 2, 3, 4]]}, "entities outside the vocabulary: 'unicorn'"),
+        ({"unicorn": [[1, 2, 3, 4]]}, "entity 'unicorn' is not in the vocabulary"),
     ],
 )
 def test_wrong_regions_are_reported_with_their_line(tmp_path, regions, message):
@@ -187,8 +187,8 @@ def test_all_problems_are_listed_at_once(tmp_path):
         "uneven: visible is 30x24, infrared 30x20",
         "annotations.jsonl line 2: no pair 'ghost'; remove the line or add ghost to vi/ and ir/",
         "annotations.jsonl line 3: invalid JSON at column 37",
-        "annotations.jsonl line 4: entities outside the vocabulary: 'zebra' (nearest: ",
-        "'vam' (nearest: van, ",
+        "annotations.jsonl line 4: entity 'zebra' is not in the vocabulary (nearest known: ",
+        "; entity 'vam' is not in the vocabulary (nearest known: van, ",
         "annotations.jsonl line 5: id 'good' again, first on line 1",
         "annotations.jsonl line 6: needs entities, or caption_visible and caption_infrared",
         "annotations.jsonl line 7: entities must be a list of text",

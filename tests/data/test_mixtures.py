@@ -177,6 +177,23 @@ def test_labels_shares_and_descriptions_follow_the_mixture(data):
     assert re.match(r"entity_scenes/tiny/\d+\.\d+\.\d+", second_set)
 
 
+def test_names_outside_the_vocabulary_are_listed_before_training():
+    def mixture(*names):
+        found = [dict(records(1, 9)[0], id=b"%d" % k, entities=[n]) for k, n in enumerate(names)]
+        data_set = pipeline.DataSet("own", "in/own", {"train": len(found)}, lambda *_: found)
+        return [mixtures.Component(data_set, 1.0, 0.5)]
+
+    labels, _ = mixtures.read_labels(mixture(b"car", b"cars"), "train", VOCABULARY)
+    assert (labels.sum(axis=1) == 1.0).all()
+    with pytest.raises(
+        UserError, match=r"^own: correct its annotations, or delete in/own"
+    ) as error:
+        mixtures.read_labels(mixture(b"car", *[b"zebra"] * 60), "train", VOCABULARY)
+    lines = str(error.value).splitlines()
+    assert lines[3].startswith("  pair 3: entity 'zebra' is not in the vocabulary")
+    assert (len(lines), lines[-1]) == (52, "  and 10 more")
+
+
 def test_the_description_changes_with_any_file_of_a_folder(data):
     data.name = "folder"
     before = mixtures.describe(mixtures.open_mixture(data), "train")

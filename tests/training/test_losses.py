@@ -145,18 +145,23 @@ def test_exposure_affects_nearly_clipped_values_only():
     assert float(jnp.abs(slope[2:-2]).max()) == 0.0
 
 
-def test_unlabelled_pairs_add_nothing_to_classification():
+def test_classification_is_the_mean_over_known_labels():
     logits = jnp.asarray([[2.0, -1.0], [9.0, -9.0]])
     labels = jnp.asarray([[1.0, 0.0], [0.0, 1.0]])
     weight = jnp.ones(2)
-    one = losses.classification(logits[:1], labels[:1], jnp.asarray([True]), weight)
-    both = losses.classification(logits, labels, jnp.asarray([True, False]), weight)
-    assert float(one) == pytest.approx(float(both))
-    assert float(losses.classification(logits, labels, jnp.asarray([False] * 2), weight)) == 0.0
+
+    def loss(*known):
+        return float(losses.classification(logits, labels, jnp.asarray(known), weight))
+
+    entries = -jax.nn.log_sigmoid(jnp.where(labels > 0.0, logits, -logits))
+    assert loss([True, True], [False, False]) == pytest.approx(float(entries[0].mean()))
+    three = (entries[0].sum() + entries[1, 0]) / 3.0
+    assert loss([True, True], [True, False]) == pytest.approx(float(three))
+    assert loss([False, False], [False, False]) == 0.0
 
 
 def test_positive_weights_scale_positive_labels_only():
-    labels, known = jnp.asarray([[1.0, 0.0]]), jnp.asarray([True])
+    labels, known = jnp.asarray([[1.0, 0.0]]), jnp.asarray([[True, True]])
     logits = jnp.zeros((1, 2))
     plain = losses.classification(logits, labels, known, jnp.asarray([1.0, 1.0]))
     heavy = losses.classification(logits, labels, known, jnp.asarray([3.0, 7.0]))

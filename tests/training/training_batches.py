@@ -41,7 +41,7 @@ def batch(rows=4, side=32):
             "entity_ids": ids,
             "guide": labels,
             "labels": labels,
-            "labelled": known,
+            "labelled": np.repeat(known[:, None], ENTITIES, axis=1),
             "masks": masks,
             "masked": known,
         },
