@@ -16,10 +16,7 @@ def to_luma(image: np.ndarray, name: str, deep: bool = False) -> Shaped[np.ndarr
       image: [H, W] or [H, W, C], C of 1, 3 (RGB) or 4 (RGBA, alpha is ignored); uint8, uint16, or
         float in [0, 1].
       name: of the image, in errors.
-      deep: keep the dtype and range of uint16 and float images.
-
-    Returns:
-      uint8 of uint8; else float32 in [0, 1], or with `deep` the dtype given.
+      deep: keep the dtype and range of uint16 and float images; else they become float32 in [0, 1].
 
     Raises:
       UserError: another dtype or shape, fewer than 16 pixels, or floats out of range.

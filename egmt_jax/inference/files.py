@@ -116,12 +116,9 @@ def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]
     visible, infrared = (images.read_image(p, deep=True) for p in (files.visible, files.infrared))
     warnings = []
     if visible.dtype == np.uint16:
-        brightest = int(visible.max())
-        if brightest < FEW_OF_16_BITS:
-            warnings = [
-                f"{files.visible}: no value above {brightest} of 65535, so the result is dark; if "
-                "it has fewer than 16 bits, multiply it first"
-            ]
+        if (brightest := int(visible.max())) < FEW_OF_16_BITS:
+            cure = "so the result is dark; if it has fewer than 16 bits, multiply it first"
+            warnings = [f"{files.visible}: no value above {brightest} of 65535, {cure}"]
         visible = np.rint(visible / np.float32(257.0)).astype(np.uint8)
     elif visible.dtype == np.float32:
         check_float(visible, str(files.visible), "divide them")
@@ -154,10 +151,9 @@ def prepare(
     pair = Pair(files.id, visible, infrared)
     shift = registration.edge_shift(pair.luma, infrared[..., 0])
     if shift is not None:
-        warnings.append(
-            f"{files.infrared}: seems to be shifted by {shift[0]:+.0f} pixels down and "
-            f"{shift[1]:+.0f} to the right against {files.visible}: register the two first"
-        )
+        by = f"{shift[0]:+.0f} pixels down and {shift[1]:+.0f} to the right"
+        reason = f"seems to be shifted by {by} against {files.visible}: register the two first"
+        warnings.append(f"{files.infrared}: {reason}")
     return pair, warnings
 
 
@@ -175,12 +171,8 @@ def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[in
     difference = max(aspects) / min(aspects) - 1.0
     if difference <= ASPECT:
         return
-    rotated = [
-        path.name
-        for path in files[1:3]
-        if path.suffix.lower() in images.SUFFIXES
-        and images.has_exif_rotation(images.read_bytes(path))
-    ]
+    pictures = [path for path in files[1:3] if path.suffix.lower() in images.SUFFIXES]
+    rotated = [x.name for x in pictures if images.has_exif_rotation(images.read_bytes(x))]
     hint = f" (the EXIF data of {rotated[0]} rotate it)" if len(rotated) == 1 else ""
     raise UserError(
         f"{files.visible} has {visible[1]} x {visible[0]} pixels, {files.infrared} "

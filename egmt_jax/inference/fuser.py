@@ -6,6 +6,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -70,8 +71,8 @@ class Fused:
         (name,) = _canonical([entity])
         if name not in self.guides:
             raise UserError(f"{name} did not guide this fusion; give it among the entities")
-        index = self.guides.index(name)
-        return tiles.enlarge(self.grid[..., index], self.cell_size, self.luma.shape)
+        grid = self.grid[..., self.guides.index(name)]
+        return tiles.enlarge(grid, self.cell_size, self.luma.shape)
 
 
 class Fuser:
@@ -80,8 +81,7 @@ class Fuser:
     Args:
       model: any.
       names: the entities of the model's table, in order.
-      encoder: the text-feature table that the model was trained with; see
-        `egmt_jax.entities.embed`, which embeds names outside the table.
+      encoder: embeds names outside the table; see `egmt_jax.entities.embed`.
       tile: shapes of tiles to render in; results differ by float32 rounding only.
 
     Raises:
@@ -143,10 +143,8 @@ class Fuser:
             else:
                 (feature,) = embed([name], self._encoder)
             if len(feature) != features.shape[2]:
-                reason = (
-                    f"it was trained without, and with other text features than {self._encoder}"
-                )
-                raise UserError(f"this model does not know {name}: {reason}")
+                reason = f"trained without, and with other text features than {self._encoder}"
+                raise UserError(f"this model does not know {name}: it was {reason}")
             features[0, row] = feature
         weight = (np.arange(MOST_ENTITIES) < len(names)).astype(np.float32)[None]
         return Guidance(names, weight, features)
@@ -199,9 +197,8 @@ class Fuser:
         visual = dataclasses.replace(visual, cell_size=visual.cell_size * np.float32(factor))
         visual = smooth(visual) if smooth else visual
         context = self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
-        guides = guidance.names
-        if guides is None:
-            guides = self.names if guidance.features is None else ()
+        own = self.names if guidance.features is None else ()
+        guides = own if guidance.names is None else guidance.names
         probabilities = np.asarray(jax.nn.sigmoid(visual.entity_logits))[0]
         rows, columns = np.asarray(visual.cells)[0]
         return Fused(
@@ -226,8 +223,7 @@ class Fuser:
             rendered = np.asarray(self._render(self._state, *pair, context, valid, origin))
             rows, columns = core
             rendered = rendered[0, rows.start - top :, columns.start - left :, 0]
-            height, width = fused[core].shape
-            fused[core] = rendered[:height, :width]
+            fused[core] = rendered[: rows.stop - rows.start, : columns.stop - columns.start]
         return fused
 
 
@@ -271,13 +267,13 @@ def fuse(
     entities: Sequence[str] | None = None,
     *,
     workdir: str | os.PathLike | None = None,
-    infrared_range: InfraredRange | tuple[float, float] | None = None,
-    black_hot: bool = False,
+    **options: Any,
 ) -> np.ndarray:
-    """`Fused.image` of one pair; see `Fuser.__call__`, `by_names` and `load_fuser`."""
-    fuser, guidance = load_fuser(workdir), by_names(entities)
-    options = dict(infrared_range=infrared_range, black_hot=black_hot)
-    return fuser(visible, infrared, guidance, **options).image
+    """Fuses one pair into an image; see `Fuser.__call__` (also for options), `Fused.image`.
+
+    `entities` are as for `by_names`, `workdir` as for `load_fuser`.
+    """
+    return load_fuser(workdir)(visible, infrared, by_names(entities), **options).image
 
 
 def by_names(entities: Sequence[str] | None) -> Guidance:

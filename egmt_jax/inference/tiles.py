@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float, Float32, Shaped
 from egmt_jax.models.egmt import CONTEXT_SIDE
 from egmt_jax.models.layers import area_weights, linear_weights
 
-STRIP = 512  # rows of a large image that are converted to float32 at a time
 OVERHEAD = 2_000  # cost of one more tile, in pixels rendered
 
 Image = Shaped[np.ndarray, "h w"]
@@ -30,13 +29,11 @@ def to_canvas(
     visible: Image, infrared: Image, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, Bool[np.ndarray, "1 y x"]]:
     """Both images, float32 [1, Y, X, 1], at the top left of `shape`, and where there are pixels."""
-    height, width = visible.shape
-    pair = np.zeros((2, 1, *shape, 1), np.float32)
-    for modality, image in enumerate((visible, infrared)):
-        pair[modality, 0, :height, :width, 0] = to_unit_range(image)
-    valid = np.zeros((1, *shape), bool)
-    valid[0, :height, :width] = True
-    return pair[0], pair[1], valid
+    missing = [(0, full - side) for full, side in zip(shape, visible.shape, strict=True)]
+    first, second = (
+        np.pad(to_unit_range(x), missing)[None, ..., None] for x in (visible, infrared)
+    )
+    return first, second, np.pad(np.ones(visible.shape, bool), missing)[None]
 
 
 def reduce_image(image: Image) -> tuple[Float32[np.ndarray, "y x"], float]:
@@ -45,14 +42,8 @@ def reduce_image(image: Image) -> tuple[Float32[np.ndarray, "y x"], float]:
     Returns at most `CONTEXT_SIDE` pixels a side, in [0, 1], and the factor, at least 1.
     """
     long = max(*image.shape, CONTEXT_SIDE)
-    factor = long / CONTEXT_SIDE
     down, across = (_reduction(pixels, long) for pixels in image.shape)
-    reduced = np.zeros((len(down), len(across)), np.float32)
-    for top in range(0, len(image), STRIP):
-        cells = slice(int(top / factor), math.ceil((top + STRIP) / factor) + 1)
-        strip = to_unit_range(image[top : top + STRIP]) @ across.T
-        reduced[cells] += down[cells, top : top + STRIP] @ strip
-    return reduced, factor
+    return down @ (to_unit_range(image) @ across.T), long / CONTEXT_SIDE
 
 
 @functools.lru_cache(maxsize=16)
@@ -79,10 +70,7 @@ def layout(
 ) -> tuple[tuple[int, int], list[Tile]]:
     """Covers an image of `size` with overlapping tiles of the cheapest of `shapes`.
 
-    Args:
-      size: rows and columns.
-      shapes: of tiles, margins included; longer than two margins.
-      margin: pixels of a tile that are not used where it borders on another.
+    Shapes are longer than two margins: pixels that are not used where a tile borders on another.
 
     Returns:
       The shape of every tile (the image may end inside), and the tiles.
@@ -104,13 +92,9 @@ def layout(
 
 
 def fitting(size: tuple[int, int], longest: int, margin: int, cell: int) -> tuple[int, int]:
-    """The shape of tiles that cover images of one size with the fewest pixels.
+    """The shape of tiles that cover images of `size` with the fewest pixels.
 
-    Args:
-      size: rows and columns.
-      longest: longest side of a tile, without margins.
-      margin: see `layout`.
-      cell: sides are multiples of this.
+    Sides are multiples of `cell`, and without margins at most `longest`.
     """
 
     def side_of(side: int) -> int:

@@ -52,12 +52,7 @@ class VideoFuser:
     Global features are exponential moving averages over the frames since the last cut in either
     source (`MEMORY`). Detail comes from each frame.
 
-    Args:
-      fuser: a model.
-      rate: frames per second.
-      guidance: of every frame.
-      infrared_range: (low, high) of the frames' 8-bit values.
-      black_hot: warm is dark in infrared.
+    Takes frames per second, and options as for `Fuser.__call__`.
 
     Raises:
       UserError: entities that cannot guide, or a range in percentiles, which differ per frame.
