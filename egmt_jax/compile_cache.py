@@ -13,7 +13,7 @@ def keep_compiled() -> None:
     Does nothing if a cache folder is set already, such as by JAX_COMPILATION_CACHE_DIR, or if the
     folder cannot be created.
     """
-    if jax.config.jax_compilation_cache_dir is not None:
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     try:
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from egmt_jax.errors import UserError
 
 
-class ArrayRecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ArrayRecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """A generator-based builder that writes array_record files by default.
 
     TFDS's own default, tfrecord, cannot be written without TensorFlow, and its `as_dataset`, which

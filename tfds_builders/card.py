@@ -63,7 +63,7 @@ def card(name: str) -> str:
             counts["entities"][entity],
             counts["present"][entity],
             f"{counts['present'][entity] / len(present):.3f}",
-            *(per_split[split][entity] for split, *_ in rows[:-1]),
+            *(per_split[str(row[0])][entity] for row in rows[:-1]),
         ]
         for entity in order
     ]
@@ -84,7 +84,7 @@ def card(name: str) -> str:
             "Pairs whose `entities` and `present` name an entity; its share of the pairs that have "
             "`present`; and pairs per split, by `present` where there is one, else by `entities`.",
             table(
-                ["entity", "`entities`", "`present`", "share", *(row[0] for row in rows[:-1])],
+                ["entity", "`entities`", "`present`", "share", *(str(row[0]) for row in rows[:-1])],
                 prevalence,
             ),
         ]

@@ -9,6 +9,7 @@ import gzip
 import json
 import pathlib
 import sys
+from typing import Any
 
 from egmt_jax.entities import extract, load_vocabulary
 from egmt_jax.io.images import write_atomically
@@ -53,9 +54,10 @@ def split_scenes(scenes: list[dict]) -> list[dict]:
     to the split that lacks most frames of its share: first groups with frames at night, then those
     by day, in challenging weather and under overcast skies, the largest group of each first.
     """
-    groups: list[dict] = []
+    groups: list[dict[str, Any]] = []
     for scene in scenes:
         ids = {i for first, last in scene["ids"] for i in range(first, last + 1)}
+        group: dict[str, Any]
         group = {"places": {scene["place"]}, "times": {scene["time"]}, "ids": ids}
         for other in [g for g in groups if g["places"] & group["places"] or g["ids"] & ids]:
             groups.remove(other)
@@ -71,11 +73,13 @@ def split_scenes(scenes: list[dict]) -> list[dict]:
             counts[group["split"]] += len(group["ids"])
     rows = []
     for group in groups:
-        ids = sorted(group["ids"])
-        starts = [i for i in ids if i - 1 not in group["ids"]]
-        ends = [i for i in ids if i + 1 not in group["ids"]]
-        rows.append({key: sorted(group[key]) for key in ("places", "times")})
-        rows[-1] |= {"split": group["split"], "ids": list(zip(starts, ends, strict=True))}
+        ordered = sorted(group["ids"])
+        starts = [i for i in ordered if i - 1 not in group["ids"]]
+        ends = [i for i in ordered if i + 1 not in group["ids"]]
+        rows.append(
+            {"places": sorted(group["places"]), "times": sorted(group["times"])}
+            | {"split": group["split"], "ids": list(zip(starts, ends, strict=True))}
+        )
     return rows
 
 

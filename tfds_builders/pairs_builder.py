@@ -39,7 +39,7 @@ class Masks(NamedTuple):
     exact: bool
 
 
-class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):
+class PairsBuilder(array_record.ArrayRecordBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Builder of registered visible/infrared pairs from a manual folder.
 
     Beside the module of a subclass lie `annotations.jsonl` (or `.jsonl.gz`), `regions.jsonl` if

@@ -186,7 +186,7 @@ def _check_outputs(outputs) -> None:
     """Raises UserError for an output that replaces a source or another one, or is not writable."""
     from egmt_jax.io.images import check_writable
 
-    taken = {}
+    taken: dict[str, str] = {}
     for pair, *_ in outputs:
         taken |= {os.path.realpath(path): "a source" for path in (pair.visible, pair.infrared)}
     folders: dict[pathlib.Path, pathlib.Path] = {}

@@ -93,9 +93,8 @@ def fuse_pair(
     Raises:
       UserError: about files, named without their folders, or entities.
     """
-    for name, path in (("visible", visible), ("infrared", infrared)):
-        if path is None:
-            raise UserError(f"no {name} image: give one")
+    if visible is None or infrared is None:
+        raise UserError(f"no {'visible' if visible is None else 'infrared'} image: give one")
     if guidance == CHOSEN and not entities:
         raise UserError("no entity is chosen: choose some, or another guidance")
     names = {PREDICTED: None, CHOSEN: entities, NONE: ()}[guidance]
@@ -105,14 +104,14 @@ def fuse_pair(
         fused = fuser(pair.visible, pair.infrared, by_names(names))
     except UserError as error:
         raise UserError(_without_folders(str(error), files)) from error
-    infrared = infrared_to_unit(pair.infrared[..., 0])
-    infrared = infrared if infrared.dtype == np.uint8 else to_uint8(infrared)
+    thermal = infrared_to_unit(pair.infrared[..., 0])
+    thermal = thermal if thermal.dtype == np.uint8 else to_uint8(thermal)
     return Result(
         visible=to_rgb(pair.visible),
-        infrared=to_rgb(infrared[..., None]),
+        infrared=to_rgb(thermal[..., None]),
         picture=to_rgb(fused.image),
         fused=fused,
-        scores=_scores(to_uint8(fused.luma), pair.luma, infrared),
+        scores=_scores(to_uint8(fused.luma), pair.luma, thermal),
         warnings=tuple(_without_folders(warning, files) for warning in warnings),
     )
 

@@ -37,12 +37,27 @@ def score(
             if pair.present is not None:
                 probabilities.append(list(fused.probabilities.values()))
                 labels.append([name in pair.present for name in fuser.names])
-            yield pair.id, to_uint8(fused.luma), pair.luma, pair.infrared[..., 0]
+            yield scored_images(pair, to_uint8(fused.luma))
 
     rows = metrics.score_pairs(fusions(), progress=False)
     if not labels:
         return rows, None
     return rows, classification_scores(np.asarray(probabilities), np.asarray(labels))
+
+
+def scored_images(pair: Pair, fused: np.ndarray) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Id, fused, visible and infrared, uint8 [H, W], without borders that hold no infrared data."""
+    top, left, bottom, right = 0, 0, *pair.infrared.shape[:2]
+    while pair.has_infrared is not None:
+        inside = pair.has_infrared[top:bottom, left:right]
+        missing = [np.mean(~side) for side in (inside[0], inside[:, 0], inside[-1], inside[:, -1])]
+        worst = int(np.argmax(missing))
+        if not missing[worst]:
+            break
+        top, left = top + (worst == 0), left + (worst == 1)
+        bottom, right = bottom - (worst == 2), right - (worst == 3)
+    window = np.s_[top:bottom, left:right]
+    return pair.id, fused[window], pair.luma[window], pair.infrared[window][..., 0]
 
 
 def score_model(model: EGMT, pairs: Iterable[Pair], policy: str) -> dict[str, float]:

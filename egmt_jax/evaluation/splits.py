@@ -4,8 +4,8 @@ import json
 import math
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from absl import logging
@@ -71,10 +71,7 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
     rows = {}
     policy = config.evaluation.guidance
     rows["egmt"], scores = scoring.score(run.fuser, _pairs(run, "Evaluating"), policy)
-    averages = (
-        (pair.id, _average(pair), pair.luma, pair.infrared[..., 0])
-        for pair in _pairs(run, "Average")
-    )
+    averages = (scoring.scored_images(pair, _average(pair)) for pair in _pairs(run, "Average"))
     rows["average"] = metrics.score_pairs(averages, progress=False)
     summaries = {name: metrics.summary(each) for name, each in rows.items()}
     title = f"{config.data.name}, split {config.data.test_split}, {len(run.order)} pairs"
@@ -91,7 +88,7 @@ def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
     results = metrics.manifest() | {
         "metrics": summaries,
         # JSON has no nan, which is the mean over no entity.
-        "classifier": scores and {k: v if math.isfinite(v) else None for k, v in scores.items()},
+        "classifier": {k: v if math.isfinite(v) else None for k, v in (scores or {}).items()},
         "best": best,
         "config": json.loads(config.to_json_best_effort()),
         "trained": json.loads(run.trained.to_json_best_effort()),
@@ -106,7 +103,7 @@ class _Run(NamedTuple):
 
     fuser: Fuser
     trained: ConfigDict
-    records: Sequence[dict[str, Any]]
+    records: pipeline.Records
     order: list[int]
 
 

@@ -58,3 +58,16 @@ def test_images_of_all_pairs_and_the_classifier_on_labelled_ones_are_scored(fuse
     assert means["EN"] == pytest.approx(np.mean([row["EN"] for row in rows]))
     assert means["mAP"] == scores["mAP"]
     assert scoring.score_model(fuser.model, [], "own") == {}
+
+
+def test_borders_without_infrared_data_are_not_scored():
+    visible = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30, 1).astype(np.uint8)
+    has_infrared = np.ones((20, 30), bool)
+    has_infrared[:2], has_infrared[5:, -3:] = False, False
+    pair = Pair("a", visible, visible, has_infrared=has_infrared)
+    name, *images = scoring.scored_images(pair, visible[..., 0])
+    assert name == "a"
+    for image in images:
+        np.testing.assert_array_equal(image, visible[2:, :27, 0])
+    complete = scoring.scored_images(Pair("b", visible, visible), visible[..., 0])
+    assert complete[1].shape == (20, 30)

@@ -93,7 +93,7 @@ class Builder(pairs_builder.PairsBuilder):
             return {}
         height, width = images.read_image(files.visible).shape[:2]
         try:
-            objects = list(ElementTree.parse(files.labels).getroot().iter("object"))
+            objects = list(ElementTree.parse(str(files.labels)).getroot().iter("object"))
         except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
             # The last two: an encoding that Python does not know, or cannot read XML in.
             raise UserError(f"{files.labels}: not a readable XML file ({error})") from error
@@ -101,7 +101,9 @@ class Builder(pairs_builder.PairsBuilder):
         problems = []
         for box in objects:
             name = (box.findtext("name") or "").strip()
-            corners = [box.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+            corners = [
+                box.findtext(f"bndbox/{key}", "") for key in ("xmin", "ymin", "xmax", "ymax")
+            ]
             try:
                 left, top, right, bottom = map(float, corners)
             except (TypeError, ValueError):

@@ -73,7 +73,7 @@ class Builder(pairs_builder.PairsBuilder):
 
     def read_labels(self, files: PairFiles) -> np.ndarray:
         """The segmentation map, uint8 [H, W] of class indices 0 to 8."""
-        labels = images.read_image(files.labels)
+        labels = images.read_image(str(files.labels))
         if labels.shape[2] != 1 or labels.max() > max(CLASSES):
             raise UserError(
                 f"{files.labels}: not a map of indices 0 to 8; take Segmentation_labels, not "
