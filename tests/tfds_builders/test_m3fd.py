@@ -112,7 +112,7 @@ def test_missing_and_broken_box_files_are_listed(tmp_path):
         "00001.xml: not a readable XML file (unknown encoding",
         "00088.xml: not a readable XML file",
         "01760.xml: unknown class 'Unicorn'; Truck: box ['8', '4', '120', '12'] is not within "
-        "32x24 pixels; Bus: box ['13', None, '17', '12'] is not within",
+        "32x24 pixels; Bus: box ['13', '', '17', '12'] is not within",
     ):
         assert problem in str(error.value)
 
