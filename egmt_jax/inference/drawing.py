@@ -14,8 +14,7 @@ from egmt_jax.models import EGMT
 
 CELL = 192, 256  # rows and columns of a picture on a contact sheet
 GAP = 4
-MOST_PANELS = 4
-PANELS_PER_ROW = 2
+MOST_PANELS, PANELS_PER_ROW = 4, 2  # of an overlay, of a contact sheet
 STRENGTH = 0.6
 FAINTEST = 0.05  # least peak for the full colour: a map of almost nothing stays invisible
 LABEL_WIDTH = 280  # of a panel in pixels whose label has the smallest legible font
@@ -50,11 +49,8 @@ def overlay(fused: Fused, entities: Sequence[str] | None = None) -> UInt8[np.nda
     """
     picture = as_rgb(fused.image)
     entities = strongest(fused)[:MOST_PANELS] if entities is None else entities
-    panels = []
-    for name in entities:
-        known = name in fused.probabilities
-        label = f"{name} p {fused.probabilities[name]:.2f}" if known else name
-        panels.append(attention_panel(picture, fused.attention(name), label))
+    known = {name: f"{name} p {value:.2f}" for name, value in fused.probabilities.items()}
+    panels = [attention_panel(picture, fused.attention(x), known.get(x, x)) for x in entities]
     return np.concatenate(panels, axis=1) if panels else picture
 
 
@@ -65,8 +61,8 @@ def strongest(fused: Fused) -> list[str]:
 
 def as_rgb(image: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     """8-bit RGB of a `Fused.image`."""
-    scale = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
-    image = image if image.dtype == np.uint8 else to_uint8(image / np.float32(scale))
+    if image.dtype != np.uint8:
+        image = to_uint8(image / np.float32(65535.0 if image.dtype == np.uint16 else 1.0))
     return to_rgb(image.reshape(*image.shape[:2], -1))
 
 
@@ -84,7 +80,6 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> UInt8[np.ndarray, "h 
 
 
 def _fit(picture: np.ndarray) -> np.ndarray:
-    """Scales to the largest size that fits `CELL`."""
     scale = min(CELL[0] / picture.shape[0], CELL[1] / picture.shape[1])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -92,10 +87,7 @@ def _fit(picture: np.ndarray) -> np.ndarray:
 
 
 def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> UInt8[np.ndarray, "h w 3"]:
-    """A contact sheet of visible | infrared | fused | attention to two entities.
-
-    The classifier guides; the entities drawn are the pair's own, or if it has none those predicted.
-    """
+    """A sheet of visible | infrared | fused | attention to two entities, own or else predicted."""
     fuser = Fuser(model, load_vocabulary().names)
     rows = []
     for pair in pairs:

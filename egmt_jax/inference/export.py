@@ -84,9 +84,9 @@ def _files(fuser: Fuser) -> dict[str, bytes]:
     batch, height, width = jax.export.symbolic_shape("b, h, w", constraints=constraints)
     image = jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
     weights = jax.ShapeDtypeStruct((batch, len(fuser.names)), jnp.float32)
-    shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in params.items()}
-    stream = io.BytesIO()
-    np.savez(stream, **{name: np.asarray(x) for name, x in params.items()})
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
+    stream, arrays = io.BytesIO(), jax.tree.map(np.asarray, params)
+    np.savez(stream, **arrays)
     with _without_folders():
         export = jax.export.export(jax.jit(guided), platforms=PLATFORMS)
         files = {

@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 from egmt_jax.errors import UserError
 from egmt_jax.inference import drawing
-from egmt_jax.inference.arrays import to_luma
-from egmt_jax.inference.fuser import Fused, Fuser
+from egmt_jax.inference.fuser import Fused, Fuser, to_luma
 from egmt_jax.io import images, registration
 from egmt_jax.io.lookahead import map_ahead
 from egmt_jax.io.pairs import Pair, PairFiles
@@ -55,6 +54,7 @@ def fuse_files(
     """
     warnings: list[str] = []
     sizes: list[tuple[int, int]] = []
+    options: Any = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
 
     def read(job: Job, _) -> tuple[Pair, list[str]]:
         return read_pair(job.pair, settings.size)
@@ -66,7 +66,6 @@ def fuse_files(
         sizes.append(pair.visible.shape[:2])
         if len(sizes) == EQUAL_SIZES and len(set(sizes)) == 1:
             fuser = fuser.for_size(sizes[0])
-        options = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
         return fuser(pair.visible, pair.infrared, settings.guidance, **options)
 
     def write(job: Job, fused: Fused) -> None:
@@ -98,7 +97,7 @@ def _failure(job: Job, error: Exception) -> str:
     reason = (str(error).strip() or "no reason given").splitlines()[0]
     if not isinstance(error, UserError):
         reason = f"{type(error).__name__}: {reason}"
-    elif any(str(path) in reason for path in (job.pair.visible, job.pair.infrared, job.out)):
+    elif any(str(path) in reason for path in (*job.pair[1:3], job.out)):
         return str(error)
     return f"{job.pair.visible} and {job.pair.infrared}: {reason}"
 
@@ -113,7 +112,7 @@ def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]
       UserError: a file cannot be read or has fewer than 16 pixels, both are one file, or the
         aspect ratios differ by more than `ASPECT`.
     """
-    visible, infrared = (images.read_image(p, deep=True) for p in (files.visible, files.infrared))
+    visible, infrared = (images.read_image(path, deep=True) for path in files[1:3])
     warnings = []
     if visible.dtype == np.uint16:
         if (brightest := int(visible.max())) < FEW_OF_16_BITS:
@@ -130,7 +129,7 @@ def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]
 def prepare(
     files: PairFiles, visible: np.ndarray, infrared: np.ndarray, size: str = "visible"
 ) -> tuple[Pair, list[str]]:
-    """Like `read_pair`, for images that are read: uint8 [H, W, 1 or 3] and any [H, W, 1 or 3]."""
+    """Like `read_pair`, for images in memory: uint8 [H, W, 1 or 3] and any [H, W, 1 or 3]."""
     for path, (height, width, _) in zip(files[1:3], (visible.shape, infrared.shape), strict=True):
         if min(height, width) < SMALLEST_SIDE:
             least = f"at least {SMALLEST_SIDE} each way are needed"
@@ -168,8 +167,7 @@ def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[int, ...]) -> None:
     aspects = [shape[1] / shape[0] for shape in (visible, infrared)]
-    difference = max(aspects) / min(aspects) - 1.0
-    if difference <= ASPECT:
+    if (difference := max(aspects) / min(aspects) - 1.0) <= ASPECT:
         return
     pictures = [path for path in files[1:3] if path.suffix.lower() in images.SUFFIXES]
     rotated = [x.name for x in pictures if images.has_exif_rotation(images.read_bytes(x))]

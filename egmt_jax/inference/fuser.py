@@ -8,22 +8,23 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Shaped
 
 from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
-from egmt_jax.inference.arrays import to_luma
 from egmt_jax.inference.tiles import Image
 from egmt_jax.io.images import with_chroma
-from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
+from egmt_jax.io.thermal import InfraredRange, check_float, infrared_to_unit
 from egmt_jax.io.valid import no_data_border
 from egmt_jax.models import EGMT, PREDICTED, Context, Guidance, Visual
-from egmt_jax.models.egmt import CONTEXT_SIDE
+from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE
 from egmt_jax.weights import packed
 
 TILES = ((352, 544), (480, 640))  # shapes to render in, margins included
@@ -79,7 +80,6 @@ class Fuser:
     """A model ready to fuse. Fusers of models of one structure share their compiled programs.
 
     Args:
-      model: any.
       names: the entities of the model's table, in order.
       encoder: embeds names outside the table; see `egmt_jax.entities.embed`.
       tile: shapes of tiles to render in; results differ by float32 rounding only.
@@ -147,7 +147,7 @@ class Fuser:
                 raise UserError(f"this model does not know {name}: it was {reason}")
             features[0, row] = feature
         weight = (np.arange(MOST_ENTITIES) < len(names)).astype(np.float32)[None]
-        return Guidance(names, weight, features)
+        return Guidance(names, jnp.asarray(weight), jnp.asarray(features))
 
     def __call__(
         self,
@@ -161,8 +161,7 @@ class Fuser:
         """Fuses one pair; shows the visible image where the infrared one has a no-data border.
 
         Args:
-          visible: uint8, uint16 or float in [0, 1]; grey [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA
-            [H, W, 4]; H and W at least 16.
+          visible: as for `to_luma`, H and W at least 16.
           infrared: the same forms and size; the luma of colour images is used.
           guidance: see `Guidance`.
           infrared_range: see `egmt_jax.io.thermal.infrared_to_unit`.
@@ -212,7 +211,7 @@ class Fuser:
 
     def _render_tiles(self, luma: Image, infrared: Image, context: Context) -> np.ndarray:
         # The number of entities must not make another program; rendering uses the modulation only.
-        unused = np.zeros((*context.modulation.shape[:3], 0), np.float32)
+        unused = jnp.zeros((*context.modulation.shape[:3], 0), jnp.float32)
         context = dataclasses.replace(context, attention=unused)
         shape, layout = tiles.layout(luma.shape, self._tiles, self._margin)
         fused = np.empty(luma.shape, np.float32)
@@ -227,11 +226,41 @@ class Fuser:
         return fused
 
 
-def fill_border(values: np.ndarray, unit: Image, luma: Image) -> Image:
-    """Puts the visible luma into the black borders that registration leaves in infrared.
+def to_luma(image: np.ndarray, name: str, deep: bool = False) -> Shaped[np.ndarray, "h w"]:
+    """BT.601 luma of [H, W], or [H, W, C] with C of 1, 3 (RGB) or 4 (RGBA, alpha is ignored).
 
-    `values` [H, W] are infrared in its own depth, of which `unit` is made.
+    Args:
+      image: uint8, uint16, or float in [0, 1].
+      name: of the image, in errors.
+      deep: keep the dtype and range of uint16 and float images; else they become float32 in [0, 1].
+
+    Raises:
+      UserError: another dtype or shape, fewer than 16 pixels, or floats out of range.
     """
+    image = np.asarray(image)
+    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
+        raise UserError(f"{name} image has dtype {image.dtype}; give uint8, uint16 or float")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        forms = "[H, W], or [H, W, C] with C of 1, 3 or 4"
+        raise UserError(f"{name} image has shape {image.shape}; give {forms}")
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        found = f"{image.shape[0]} x {image.shape[1]} pixels"
+        raise UserError(f"{name} image has {found}: at least {SMALLEST_SIDE} each way are needed")
+    image = image[..., :3] if image.ndim == 3 else image
+    if not deep and image.dtype.kind == "f":
+        check_float(image, f"{name} image", "divide them")
+    if image.ndim == 3 and image.shape[2] > 1:
+        working = np.float32 if image.dtype.kind == "f" else image.dtype
+        image = cv2.cvtColor(np.ascontiguousarray(image, working), cv2.COLOR_RGB2GRAY)
+    image = image.reshape(image.shape[:2])
+    if deep or image.dtype == np.uint8:
+        return image
+    scale = np.float32(65535.0 if image.dtype == np.uint16 else 1.0)
+    return np.clip(image.astype(np.float32) / scale, 0.0, 1.0)  # rounding of the weighted sum
+
+
+def fill_border(values: np.ndarray, unit: Image, luma: Image) -> Image:
+    """Puts visible luma into no-data borders of infrared `unit`, of `values` in their own depth."""
     if min(values.shape) < SMALLEST_WITH_BORDER or (valid := no_data_border(values)).all():
         return unit
     if unit.dtype != luma.dtype:
@@ -269,10 +298,7 @@ def fuse(
     workdir: str | os.PathLike | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """Fuses one pair into an image; see `Fuser.__call__` (also for options), `Fused.image`.
-
-    `entities` are as for `by_names`, `workdir` as for `load_fuser`.
-    """
+    """Fuses one pair; see `load_fuser`, `by_names`, `Fuser.__call__` (options), `Fused.image`."""
     return load_fuser(workdir)(visible, infrared, by_names(entities), **options).image
 
 
@@ -290,10 +316,9 @@ def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
     """The `Fuser` of a workdir's newest checkpoint or of the released weights; keeps the last."""
     checkpoints = pathlib.Path(workdir or "", "checkpoints").absolute()
     changed = checkpoints.stat().st_mtime_ns if workdir and checkpoints.is_dir() else 0
-    return _load(workdir, changed)
+    return _load(os.fspath(workdir) if workdir else None, changed)  # again after more training
 
 
 @functools.lru_cache(maxsize=1)
-def _load(workdir: str | os.PathLike | None, changed: int) -> Fuser:
-    """`changed` makes a workdir load again after more training."""
+def _load(workdir: str | None, changed: int) -> Fuser:
     return load_pretrained() if workdir is None else Fuser.load(workdir)

@@ -12,11 +12,8 @@ def load(folder=pathlib.Path(__file__).parent):
     """Loads the model of a folder written by `egmt export-model`.
 
     Returns:
-      `fuse(visible, infrared, entities=None)` and the names of the entities. `fuse` takes luma and
-      infrared, float32 [B, H, W, 1] in [0, 1], H and W at least 16, and a list of entities that
-      guide (None: the classifier's own choice; empty: no guidance). It returns the fused luma,
-      float32 [B, H, W, 1] in [0, 1], and the probability of every entity, float32 [B, K]. Each new
-      size is compiled once. An unknown entity raises ValueError.
+      `fuse(visible, infrared, entities=None)` and the names of the entities; see README.txt. Each
+      new size is compiled once. An unknown entity raises ValueError.
     """
     folder = pathlib.Path(folder)
     names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))

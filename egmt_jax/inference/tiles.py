@@ -13,11 +13,8 @@ from egmt_jax.models.layers import area_weights, linear_weights
 
 OVERHEAD = 2_000  # cost of one more tile, in pixels rendered
 
-Image = Shaped[np.ndarray, "h w"]
-"""One channel: uint8, or float32 in [0, 1]."""
-
-Tile = tuple[tuple[int, int], tuple[slice, slice]]
-"""Row and column of its first pixel, margin included; rows and columns of the image it gives."""
+Image = Shaped[np.ndarray, "h w"]  # one channel: uint8, or float32 in [0, 1]
+Tile = tuple[tuple[int, int], tuple[slice, slice]]  # first pixel; part of the image it gives
 
 
 def to_unit_range(image: Image) -> Float32[np.ndarray, "h w"]:

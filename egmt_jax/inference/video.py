@@ -22,26 +22,14 @@ from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
 from egmt_jax.io.videos import Video, check_suffix, writing
 from egmt_jax.models import PREDICTED, Guidance, Visual
 
-MEMORY = {
-    "into_visible": 0.5,
-    "into_infrared": 0.5,
-    "entity_logits": 0.5,
-    "tone": 0.5,
-    "tokens": 0.2,
-}
-"""Time constants in seconds of the exponential moving average of fields of `Visual`.
+# Field of `Visual` -> time constant in seconds of its average. Tokens must follow moving things.
+MEMORY = dict(into_visible=0.5, into_infrared=0.5, entity_logits=0.5, tone=0.5, tokens=0.2)
 
-Tokens depend on positions, so they must follow moving things.
-"""
-
+# Mean difference in [0, 1] of two reduced frames that is a cut. Fast pans differ by at most 0.055;
+# 95 of 100 consecutive pairs of RoadScene and TNO, which show other scenes, by more than this.
 CUT = 0.1
-"""Mean difference, in [0, 1], of two frames reduced to `THUMBNAIL` pixels a side that is a cut.
 
-Fast pans differ by at most 0.055; 95 of 100 consecutive pairs of RoadScene and TNO, which show
-other scenes, by more than this. After a missed cut the averages still converge.
-"""
-
-THUMBNAIL = 16
+THUMBNAIL = 16  # pixels a side of the reduced frames
 RATES = 0.002  # relative difference of rates up to which videos go together, as 30 and 29.97
 AHEAD = 4  # frames that are decoded and fused ahead of the one that is being encoded, at most
 
@@ -77,12 +65,7 @@ class VideoFuser:
         self._thumbnails: list[np.ndarray] = []  # of the frame before, in [0, 1]
 
     def __call__(self, visible: np.ndarray, infrared: np.ndarray) -> Fused:
-        """Fuses the next frame.
-
-        Args:
-          visible: uint8 [H, W, 1] or RGB [H, W, 3], at least 16 pixels each way, all of one size.
-          infrared: the same form and size; the luma of colour frames is used.
-        """
+        """Fuses the next frame: uint8 [H, W, 1] or RGB [H, W, 3], of one size throughout."""
         luma, values = images.to_grey(visible), images.to_grey(infrared)
         is_first = not self._thumbnails
         unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
@@ -133,7 +116,7 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
         if size[0] % 2 or size[1] % 2:
             reason = "videos have even sides: the last column or row is left out"
             warnings.append(f"{job.out}: {size[1]} x {size[0]} pixels, but {reason}")
-        options = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
+        options: Any = dict(infrared_range=settings.infrared_range, black_hot=settings.black_hot)
         steady = VideoFuser(fuser.for_size(size), visible.rate, settings.guidance, **options)
 
         def fuse(frames: tuple[np.ndarray, np.ndarray]) -> Fused:

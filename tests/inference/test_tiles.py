@@ -9,7 +9,7 @@ import pytest
 
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
-from egmt_jax.inference.arrays import to_luma
+from egmt_jax.inference.fuser import to_luma
 from egmt_jax.models import layers
 from egmt_jax.testing import made_up_pair
 
