@@ -26,16 +26,11 @@ def text_features(entities: int = 6, dimension: int = 12, seed: int = 0) -> np.n
 def tiny_model(features: np.ndarray | None = None, seed: int = 0, **arguments) -> EGMT:
     """A model of a few thousand parameters whose zero-initialised layers hold small random values.
 
-    A fresh model ignores its entities and averages its inputs; here every path matters at once.
-
-    Args:
-      features: the text-feature table; a random one of six entities by default.
-      seed: of the parameters.
-      **arguments: of `EGMT`, over those that make it tiny.
+    A new model ignores its entities and averages its inputs; in this one every path has an effect.
+    `arguments` of `EGMT` override those that make it tiny.
     """
-    arguments = TINY | arguments
     features = text_features() if features is None else features
-    model = EGMT(features, rngs=nnx.Rngs(seed), **arguments)
+    model = EGMT(features, rngs=nnx.Rngs(seed), **TINY | arguments)
     rng = np.random.default_rng(seed)
     params = nnx.state(model, nnx.Param)
     filled = jax.tree.map(
@@ -46,11 +41,7 @@ def tiny_model(features: np.ndarray | None = None, seed: int = 0, **arguments) -
 
 
 def made_up_pair(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A visible and an infrared image of rectangles on slopes, some seen in one of them only.
-
-    Returns:
-      visible uint8 [H, W, 3] and infrared uint8 [H, W, 1].
-    """
+    """Visible uint8 [H, W, 3] and infrared uint8 [H, W, 1] with rectangles in one or in both."""
     rng = np.random.default_rng([seed, height, width])
     rows, columns = np.mgrid[:height, :width] / max(height, width)
     visible = 90 + 70 * rows[..., None] + 30 * columns[..., None] * np.array([1.0, 0.5, -0.5])

@@ -109,12 +109,12 @@ def test_shares_of_processes_concatenate_to_the_batches_of_one_process(processes
         for part in parts()
         for pairs in [[made_up_pair(24, 30, k) for k in range(len(part.records))]]
     ]
-    whole = first(pipeline.training_batches(data, 8, 5), 3)
+    full = first(pipeline.training_batches(data, 8, 5), 3)
     shares = [
         first(pipeline.training_batches(data, 8, 5, share=(process, processes)), 3)
         for process in range(processes)
     ]
-    for batch, *split in zip(whole, *shares, strict=True):
+    for batch, *split in zip(full, *shares, strict=True):
         for name, expected in batch.items():
             together = np.concatenate([share[name] for share in split])
             np.testing.assert_array_equal(together, expected, name)

@@ -119,7 +119,7 @@ def test_a_sliver_counts_neither_as_present_nor_as_absent():
         assert names(~example["labelled"]) == {"car"}
 
 
-def test_an_entity_that_was_not_found_has_no_place():
+def test_an_entity_that_was_not_found_has_no_slot():
     masks = halves() | {"car": np.zeros((60, 80), bool)}
     full = example_of(record(masks=masks))
     crop = example_of(record(masks=masks), full_frame_probability=0.0)

@@ -155,13 +155,13 @@ def test_a_tile_with_the_receptive_field_as_margin_equals_the_full_image(patch):
     visible, infrared = pair(160, 280)
     context = fuse(model, visible, infrared).context
     render = nnx.jit(EGMT.render)
-    whole = render(model, visible, infrared, context)
+    full = render(model, visible, infrared, context)
     margin = -(-model.receptive_field // (2 * patch)) * 2 * patch
     top, left, side = 32, 96, 2 * margin + 24
     tile = np.s_[:, top : top + side, left : left + side]
     rendered = render(model, visible[tile], infrared[tile], context, origin=(top, left))
     inner = np.s_[:, margin:-margin, margin:-margin]
-    np.testing.assert_allclose(rendered[inner], whole[tile][inner], atol=1e-5)
+    np.testing.assert_allclose(rendered[inner], full[tile][inner], atol=1e-5)
 
 
 def test_rendering_is_local_to_the_receptive_field(model):
