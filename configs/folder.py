@@ -12,6 +12,9 @@ Entities are optional: DIR/annotations.jsonl with a line per pair, either
     {"id": "0001", "entities": ["person", "car"]}
     {"id": "0001", "caption_visible": "A man beside a car.", "caption_infrared": "A warm man."}
 
+and optionally "present": everything visible in the pair, which the classifier then learns instead
+of the entities.
+
 `egmt annotate --visible DIR/vi --infrared DIR/ir --out DIR/annotations.jsonl` writes such a file.
 Without it the model learns to fuse, but not to find entities or to be guided by them. Outlines of
 some pairs help it to locate entities: for each entity of the line a list of boxes (left, top,
