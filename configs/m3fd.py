@@ -3,8 +3,8 @@
     python launch.py --config=configs/m3fd.py --config.data.manual_dir=DIR --workdir=runs/m3fd
 
 Put `M3FD_Fusion/` with `Ir/` and `Vis/` into DIR, from https://github.com/JinyuanLiu-CV/TarDAL, or
-`ir/` and `vi/` into DIR/m3fd/; a part of the set works too. The first run checks and packs the pairs.
-Splits go by scene, see tfds_builders/m3fd/README.md. --config.data.name=m3fd/detection reads
+`ir/` and `vi/` into DIR/m3fd/; a part of the set works too. The first run checks and packs the
+pairs. Splits go by scene, see tfds_builders/m3fd/README.md. --config.data.name=m3fd/detection reads
 `M3FD_Detection/`, whose boxes (`Annotation/`) become coarse masks. Entities come from the published
 boxes, and from captions for 52 pairs. Borders without infrared data are excluded from losses and
 scores. Without manual_dir TFDS's own folder is used, which the error names.
