@@ -22,7 +22,7 @@ def no_data_border(infrared: Shaped[np.ndarray, "h w *c"]) -> Bool[np.ndarray, "
     where they are exactly 0.
     """
     infrared = infrared.reshape(infrared.shape[:2])
-    black = infrared <= (BLACK if infrared.dtype == np.uint8 else 0)
+    black = infrared <= BLACK if infrared.dtype == np.uint8 else infrared == 0
     valid = np.ones(black.shape, bool)
     for side in range(4):  # top, right, bottom and left become the first row in turn
         line = _border(np.rot90(black, side))
