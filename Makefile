@@ -39,7 +39,7 @@ test-extras: $(EXTRAS)/.installed  ## tests that need TensorFlow, PyTorch, gradi
 	$(EXTRAS)/bin/python -m pytest -m tf tests/tfds_builders
 	$(EXTRAS)/bin/python -m pytest tests/entities
 	$(EXTRAS)/bin/python -m pytest tests/inference/test_fuser.py -k open_vocabulary
-	$(EXTRAS)/bin/python -m pytest tests/test_page_in_browser.py tests/notebooks
+	$(EXTRAS)/bin/python -m pytest tests/cli/test_page_in_browser.py tests/notebooks
 
 lint: setup  ## check format, lint and types
 	$(BIN)/ruff format --check .
