@@ -119,10 +119,12 @@ def test_a_pair_is_fused_and_again_with_other_entities(browser, files, tmp_path)
     assert browser.find_element(By.CSS_SELECTOR, "#attention img").is_displayed()
 
     browser.find_element(By.CSS_SELECTOR, "#entities input").click()
-    option = wait(
-        browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#entities ul li, ul.options li")
-    )[-1]
-    assert "%" in option.text
+    listed = "#entities ul li, ul.options li"
+    shown = wait(  # the list opens step by step
+        browser,
+        lambda: [o for o in browser.find_elements(By.CSS_SELECTOR, listed) if "%" in o.text],
+    )
+    option = shown[-1]
     option.click()
     wait(browser, lambda: picture(browser) not in (None, first))
     chosen = browser.find_element(By.CSS_SELECTOR, "#guidance input:checked")
