@@ -10,9 +10,5 @@ import pathlib
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Adds --checkpoint, as for `egmt_jax.inference.fuser.load_fuser`."""
-    parser.add_argument(
-        "--checkpoint",
-        type=pathlib.Path,
-        metavar="WORKDIR",
-        help="workdir of a training run, for its newest checkpoint; default: the released weights",
-    )
+    text = "workdir of a training run, for its newest checkpoint; default: the released weights"
+    parser.add_argument("--checkpoint", type=pathlib.Path, metavar="WORKDIR", help=text)

@@ -9,24 +9,10 @@ import threading
 from egmt_jax.cli import add_checkpoint
 from egmt_jax.errors import UserError
 
-MOST_PIXELS = 25_000_000
-"""Limit of an image on the page: fusing and scoring so many takes 4 GB of memory."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the command."""
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 admits other machines (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--port", type=int, default=7860, help="to listen on (default: %(default)s)"
-    )
-    add_checkpoint(parser)
-    parser.epilog = """\
+MOST_PIXELS = 25_000_000  # of an image: fusing and scoring so many takes 4 GB of memory
+EPILOG = """\
 Prints the URL of the page, which fuses a pair of images or a made-up example, compares the result
-with each source, and shows attention, metrics and a download. Ctrl-C ends it. Needs gradio: in the
+with each source, and shows attention, metrics and a download. Ctrl-C stops it. Needs gradio: in the
 clone, pip install -e '.[app]'.
 
 Images given to the page stay on this machine, in the folder for temporary files, for at most two
@@ -34,12 +20,21 @@ hours. There is no password: admit only people who may use this machine.
 """
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `egmt app`."""
+    parser.epilog = EPILOG
+    text = "address to listen on; 0.0.0.0 admits other machines (default: %(default)s)"
+    parser.add_argument("--host", default="127.0.0.1", help=text)
+    text = "to listen on (default: %(default)s)"
+    parser.add_argument("--port", type=int, default=7860, help=text)
+    add_checkpoint(parser)
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Serves the page until interrupted; returns 0.
+    """Serves the page until interrupted, returns 0.
 
     Raises:
-      UserError: an invalid port, gradio is not installed, no checkpoint, or the address is in use
-        or not one of this machine.
+      UserError: gradio or the checkpoint is missing, or the address or port cannot be used.
     """
     if not 1 <= arguments.port <= 65535:
         raise UserError(f"--port={arguments.port}: 1 to 65535")
@@ -57,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     keep_compiled()
     fuser = load_fuser(arguments.checkpoint)
     with (
-        serve(fuser, arguments.host, arguments.port) as address,
         contextlib.suppress(KeyboardInterrupt),
+        serve(fuser, arguments.host, arguments.port) as url,
     ):
-        print(f"{address} (Ctrl-C ends it)", flush=True)
+        print(f"{url} (Ctrl-C stops it)", flush=True)
         threading.Event().wait()
     return 0

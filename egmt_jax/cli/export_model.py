@@ -5,14 +5,7 @@ import pathlib
 
 from egmt_jax.cli import add_checkpoint
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the command."""
-    parser.add_argument(
-        "-o", "--out", type=pathlib.Path, required=True, metavar="DIR", help="new or empty folder"
-    )
-    add_checkpoint(parser)
-    parser.epilog = """\
+EPILOG = """\
 The export runs on CPU, GPU (CUDA) and TPU, on images and batches of any size, with jax, numpy and
 flatbuffers and without this package; DIR/README.txt explains its use:
 
@@ -21,12 +14,16 @@ flatbuffers and without this package; DIR/README.txt explains its use:
 """
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Exports; returns 0.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `egmt export-model`."""
+    parser.epilog = EPILOG
+    text = "new or empty folder"
+    parser.add_argument("-o", "--out", type=pathlib.Path, required=True, metavar="DIR", help=text)
+    add_checkpoint(parser)
 
-    Raises:
-      UserError: no checkpoint, or the folder is not empty or cannot be written.
-    """
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exports, returns 0; raises UserError for a missing checkpoint or an unusable folder."""
     from egmt_jax.inference.export import export_model
     from egmt_jax.inference.fuser import load_fuser
     from egmt_jax.io.images import check_writable

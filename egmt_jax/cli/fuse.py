@@ -8,75 +8,7 @@ import sys
 from egmt_jax.cli import add_checkpoint
 from egmt_jax.errors import UserError
 
-ATTENTION = "attention"
-"""Folder, beside the fused images, for the attention drawn over them."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the command."""
-    parser.add_argument(
-        "visible",
-        type=pathlib.Path,
-        help="an image; a folder; a quoted pattern with one *, such as 'street/*_rgb.jpg'; or a "
-        "video",
-    )
-    parser.add_argument(
-        "infrared",
-        type=pathlib.Path,
-        help="its counterpart; files of folders match by stem, of patterns by the text for *",
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        type=pathlib.Path,
-        required=True,
-        help="PNG file; folder for folders; MP4, MOV or AVI file for videos",
-    )
-    add_checkpoint(parser)
-    guidance = parser.add_mutually_exclusive_group()
-    guidance.add_argument(
-        "--entities",
-        metavar="NAMES",
-        help="up to 8 things that guide the fusion, such as person,car; an error lists the nearest "
-        "known names of an unknown one; default: what the model predicts",
-    )
-    guidance.add_argument("--no-entities", action="store_true", help="switch the guidance off")
-    parser.add_argument(
-        "--grey", action="store_true", help="write luma only; default: colour of the visible image"
-    )
-    parser.add_argument(
-        "--overlay",
-        action="store_true",
-        help="also write the attention drawn over each fused image, into the folder attention/",
-    )
-    parser.add_argument(
-        "--size",
-        choices=("visible", "infrared"),
-        default="visible",
-        help="which size the fused image has if they differ (aspect ratios may differ by 5%%); "
-        "default: visible",
-    )
-    parser.add_argument(
-        "--infrared-range",
-        metavar="LOW,HIGH",
-        help="infrared values that become black and white: fixed values such as 27000,31000, which "
-        "keep images comparable, or percentiles of each image such as 0.5%%,99.5%%, the default "
-        "for 16 bits; 8 bits keep their full range; float32 beyond 0 to 1 needs a range (for a "
-        "negative one write --infrared-range=-20,40)",
-    )
-    parser.add_argument("--black-hot", action="store_true", help="warm is dark in infrared")
-    parser.add_argument("--recursive", action="store_true", help="search subfolders too")
-    parser.add_argument(
-        "--skip-existing", action="store_true", help="skip pairs whose outputs exist"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=2,
-        metavar="N",
-        help="threads that read and write beside the network (default: 2)",
-    )
-    parser.epilog = """\
+EPILOG = """\
 The two images of a pair must be registered: each thing at the same position in both. A pair that
 looks shifted or swapped gets a warning. Reads 8- and 16-bit images, TIFF of floats, and videos of
 one frame rate; writes 8-bit PNG files, and videos without sound. Existing outputs are replaced,
@@ -92,6 +24,40 @@ examples:
 Exits with 0 if everything is fused, 1 if a pair failed (the others are fused), 2 on wrong usage,
 130 when interrupted.
 """
+ENTITIES = """up to 8 things that guide the fusion, such as person,car; an error lists the nearest
+known names of an unknown one; default: what the model predicts"""
+SIZE = """which size the fused image has if they differ (aspect ratios may differ by 5%%); default:
+visible"""
+RANGE = """infrared values that become black and white: fixed values such as 27000,31000, which keep
+images comparable, or percentiles of each image such as 0.5%%,99.5%%, the default for 16 bits; 8
+bits keep their full range; float32 beyond 0 to 1 needs a range (for a negative one write
+--infrared-range=-20,40)"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `egmt fuse`."""
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    text = "an image; a folder; a quoted pattern with one *, such as 'street/*_rgb.jpg'; or a video"
+    add("visible", type=pathlib.Path, help=text)
+    text = "its counterpart; files of folders match by stem, of patterns by the text for *"
+    add("infrared", type=pathlib.Path, help=text)
+    text = "PNG file; folder for folders; MP4, MOV or AVI file for videos"
+    add("-o", "--out", type=pathlib.Path, required=True, help=text)
+    add_checkpoint(parser)
+    guidance = parser.add_mutually_exclusive_group()
+    guidance.add_argument("--entities", metavar="NAMES", help=ENTITIES)
+    guidance.add_argument("--no-entities", action="store_true", help="switch the guidance off")
+    add("--grey", action="store_true", help="write luma only; default: colour of the visible image")
+    text = "also write the attention drawn over each fused image, into the folder attention/"
+    add("--overlay", action="store_true", help=text)
+    add("--size", choices=("visible", "infrared"), default="visible", help=SIZE)
+    add("--infrared-range", metavar="LOW,HIGH", help=RANGE)
+    add("--black-hot", action="store_true", help="warm is dark in infrared")
+    add("--recursive", action="store_true", help="search subfolders too")
+    add("--skip-existing", action="store_true", help="skip pairs whose outputs exist")
+    text = "threads that read and write beside the network (default: 2)"
+    add("--jobs", type=int, default=2, metavar="N", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,21 +69,21 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       UserError: inputs, output, checkpoint or entities are wrong; nothing is fused.
     """
-    from egmt_jax.io.thermal import parse_range
-
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1")
     for path in (arguments.visible, arguments.infrared):
         if not path.exists() and "*" not in path.name:
             reason = "a broken link" if path.is_symlink() else "no such file or folder"
             raise UserError(f"{path}: {reason}")
+    from egmt_jax.io.thermal import parse_range
+
     text = arguments.infrared_range
     infrared_range = None if text is None else parse_range(text)
-    video, outputs = _outputs(arguments)
-    if arguments.overlay:
-        outputs = [(*each, each[1].parent / ATTENTION / each[1].name) for each in outputs]
-    _check_outputs(outputs)
     entities = _entities(arguments)
+    is_video, outputs = _outputs(arguments)
+    if arguments.overlay:
+        outputs = [(*each, each[1].parent / "attention" / each[1].name) for each in outputs]
+    _check_outputs(outputs)
     skip = arguments.skip_existing
     wanted = [each for each in outputs if not (skip and all(path.exists() for path in each[1:]))]
     failures: list[str] = []
@@ -125,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         from egmt_jax.compile_cache import keep_compiled
         from egmt_jax.inference import files
         from egmt_jax.inference.fuser import by_names, load_fuser
+        from egmt_jax.inference.video import fuse_video
 
         keep_compiled()
         fuser = load_fuser(arguments.checkpoint)
@@ -132,16 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
         size, grey, black_hot = arguments.size, arguments.grey, arguments.black_hot
         settings = files.Settings(guidance, size, grey, infrared_range, black_hot)
         jobs = [files.Job(*each) for each in wanted]
-        if video:
-            from egmt_jax.inference.video import fuse_video
-
+        if is_video:
             warnings = fuse_video(fuser, jobs[0], settings)
         else:
             failures, warnings = files.fuse_files(fuser, jobs, settings, arguments.jobs)
-        for warning in warnings:
-            print(f"egmt fuse: warning: {warning}", file=sys.stderr)
-        for failure in failures:
-            print(f"egmt fuse: {failure}", file=sys.stderr)
+        for line in [f"warning: {warning}" for warning in warnings] + failures:
+            print(f"egmt fuse: {line}", file=sys.stderr)
     if len(outputs) > 1 or not wanted:
         skipped = len(outputs) - len(wanted)
         existed = f", {skipped} existed" if skipped else ""
@@ -150,20 +113,30 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def _entities(arguments: argparse.Namespace) -> list[str] | None:
+    """Names that guide; None: what the model predicts; empty: no guidance."""
+    if arguments.no_entities or arguments.entities is None:
+        return [] if arguments.no_entities else None
+    names = [name.strip() for name in arguments.entities.split(",") if name.strip()]
+    if not names:
+        raise UserError("--entities is empty; --no-entities switches the guidance off")
+    return names
+
+
 def _outputs(arguments: argparse.Namespace):
     """Whether videos are given, and (pair, output) for every pair of images or videos."""
     from egmt_jax.io import videos
     from egmt_jax.io.pairs import PairFiles, find_pairs, is_many, raise_problems
 
-    visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
-    both = visible, infrared
-    are_videos = [path.suffix.lower() in videos.SUFFIXES and not path.is_dir() for path in both]
-    if any(are_videos) and not all(are_videos):
-        raise UserError(f"{visible} and {infrared}: give two images or two videos")
-    video = all(are_videos)
-    if is_many(visible) != is_many(infrared):
-        raise UserError(f"{visible} and {infrared}: give two files or two folders")
-    if is_many(visible):
+    visible, infrared, out = both = arguments.visible, arguments.infrared, arguments.out
+    kinds = [
+        (is_many(path), path.suffix.lower() in videos.SUFFIXES and not path.is_dir())
+        for path in both[:2]
+    ]
+    if kinds[0] != kinds[1]:
+        raise UserError(f"{visible} and {infrared}: give two images, two videos or two folders")
+    many, video = kinds[0]
+    if many:
         if video:
             raise UserError(f"{visible}: is not a file; videos are fused one pair at a time")
         if out.exists() and not out.is_dir():
@@ -186,9 +159,8 @@ def _check_outputs(outputs) -> None:
     """Raises UserError for an output that replaces a source or another one, or is not writable."""
     from egmt_jax.io.images import check_writable
 
-    taken: dict[str, str] = {}
-    for pair, *_ in outputs:
-        taken |= {os.path.realpath(path): "a source" for path in (pair.visible, pair.infrared)}
+    sources = [path for pair, *_ in outputs for path in (pair.visible, pair.infrared)]
+    taken = {os.path.realpath(path): "a source" for path in sources}
     folders: dict[pathlib.Path, pathlib.Path] = {}
     for out in (path for _, *paths in outputs for path in paths):
         if (what := taken.get(os.path.realpath(out))) is not None:
@@ -199,15 +171,3 @@ def _check_outputs(outputs) -> None:
         folders[out.parent] = out
     for out in folders.values():
         check_writable(out)
-
-
-def _entities(arguments: argparse.Namespace) -> list[str] | None:
-    """Names that guide; None: what the model predicts; empty: no guidance."""
-    if arguments.no_entities:
-        return []
-    if arguments.entities is None:
-        return None
-    names = [name.strip() for name in arguments.entities.split(",") if name.strip()]
-    if not names:
-        raise UserError("--entities is empty; --no-entities switches the guidance off")
-    return names

@@ -142,7 +142,7 @@ def test_outputs_never_replace_sources_or_each_other(pairs, capsys):
 @pytest.mark.parametrize(
     ("visible", "infrared", "out", "more", "message"),
     [
-        ("vi/0.png", "ir", "o.png", "", "give two files or two folders"),
+        ("vi/0.png", "ir", "o.png", "", "two videos or two folders"),
         ("vi/0.png", "ir/7.png", "o.png", "", "7.png: no such file or folder"),
         ("vi/0.png", "ir/1.png", "o.png", "", "0.png has 48 x 40 pixels"),
         ("vi/0.png", "ir/0.png", "o.jpg", "", "the output is a PNG file"),
@@ -164,7 +164,7 @@ def test_outputs_never_replace_sources_or_each_other(pairs, capsys):
         ("vi/*_rgb.png", "ir", "o", "", "no images in it"),
         ("vi/*_*.png", "ir", "o", "", "give one * in the pattern"),
         ("no/*.png", "ir", "o", "", "no such folder"),
-        ("v.mp4", "vi/0.png", "o.mp4", "", "give two images or two videos"),
+        ("v.mp4", "vi/0.png", "o.mp4", "", "two videos or two folders"),
         ("v.mp4", "no.mp4", "o.mp4", "", "no.mp4: no such file"),
         ("v.mp4", "bad.mp4", "o.mp4", "", "bad.mp4: not a readable video"),
         ("*.mp4", "*.mp4", "o.mp4", "", "videos are fused one pair at a time"),
@@ -173,7 +173,7 @@ def test_outputs_never_replace_sources_or_each_other(pairs, capsys):
         ("v.mp4", "i.mp4", "vi/0.png/o.mp4", "", "cannot be written"),
         ("v.mp4", "v.mp4", "o.mp4", "", "given as both visible and infrared"),
         ("v.mp4", "i.mp4", "o.mp4", "--overlay", "--overlay: is drawn for images"),
-        ("v.mp4", "i.mp4", "o.mp4", "--infrared-range=1%,9%", "from frame to frame"),
+        ("v.mp4", "i.mp4", "o.mp4", "--infrared-range=1%,9%", "they differ per frame"),
     ],
 )
 def test_invalid_arguments_are_errors_of_one_line(
