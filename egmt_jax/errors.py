@@ -1,5 +1,5 @@
-"""The one exception that user errors raise."""
+"""The one exception for user errors."""
 
 
 class UserError(ValueError):
-    """Something the user can mend; the message names file or field, and the cure."""
+    """An error the user can fix; the message names the file or field, and the fix."""

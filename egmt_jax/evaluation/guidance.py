@@ -16,16 +16,11 @@ def check_policy(policy: str) -> None:
 
 
 def guided(pairs: Iterable[Pair], policy: str) -> Iterator[tuple[Pair, Guidance]]:
-    """Pairs with the guidance of their fusion.
+    """Yields pairs with the guidance of their fusion, by policy; another raises UserError.
 
-    Args:
-      pairs: any number.
-      policy: "predicted": the classifier's own probabilities; "own": the entities of the pair;
-        "shuffled": the entities of another pair, half of all pairs away, since neighbours may show
-        the same scene; "none": no guidance.
-
-    Raises:
-      UserError: another policy.
+    "predicted": the classifier's own probabilities; "own": the entities of the pair; "shuffled":
+    the entities of another pair, half of all pairs away, since adjacent pairs may show the same
+    scene; "none": no guidance.
     """
     check_policy(policy)
     if policy == "shuffled":

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, UInt8
 
 from egmt_jax import metrics
 from egmt_jax.entities import load_vocabulary
@@ -12,22 +13,18 @@ from egmt_jax.inference.fuser import Fuser
 from egmt_jax.io.images import to_uint8
 from egmt_jax.io.pairs import Pair
 from egmt_jax.metrics.classification import classification_scores
+from egmt_jax.metrics.scoring import Triple
 from egmt_jax.models import EGMT
 
 
 def score(
     fuser: Fuser, pairs: Iterable[Pair], policy: str = "predicted"
 ) -> tuple[list[dict[str, Any]], dict[str, float] | None]:
-    """Fuses pairs, and scores the fused images and the classifier.
-
-    Args:
-      fuser: a model.
-      pairs: 8-bit pairs.
-      policy: see `egmt_jax.evaluation.guidance.guided`.
+    """Fuses 8-bit pairs, guided by a policy (see `guided`), and scores images and classifier.
 
     Returns:
-      A row of metrics per pair, see `metrics.score_pairs`; and the classifier's scores on the pairs
-      with `present` names, see `metrics.classification`, None if there are none.
+      The rows of `metrics.score_pairs`; and `classification_scores` on the pairs with `present`
+      names, None if there are none.
     """
     probabilities, labels = [], []
 
@@ -45,19 +42,26 @@ def score(
     return rows, classification_scores(np.asarray(probabilities), np.asarray(labels))
 
 
-def scored_images(pair: Pair, fused: np.ndarray) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-    """Id, fused, visible and infrared, uint8 [H, W], without borders that hold no infrared data."""
-    top, left, bottom, right = 0, 0, *pair.infrared.shape[:2]
-    while pair.has_infrared is not None:
-        inside = pair.has_infrared[top:bottom, left:right]
-        missing = [np.mean(~side) for side in (inside[0], inside[:, 0], inside[-1], inside[:, -1])]
-        worst = int(np.argmax(missing))
-        if not missing[worst]:
-            break
+def scored_images(pair: Pair, fused: UInt8[np.ndarray, "h w"]) -> Triple:
+    """Id, fused, visible and infrared of an 8-bit pair, cropped to where infrared data exist."""
+    crop = np.s_[:] if pair.has_infrared is None else _complete_window(pair.has_infrared)
+    return pair.id, fused[crop], pair.luma[crop], pair.infrared[crop][..., 0]
+
+
+def _complete_window(valid: Bool[np.ndarray, "h w"]) -> tuple[slice, slice]:
+    """A large window without missing data: drops the side with the largest missing share."""
+    top, left, bottom, right = 0, 0, *valid.shape
+    while not (inside := valid[top:bottom, left:right]).all():
+        sides = inside[0], inside[:, 0], inside[-1], inside[:, -1]
+        worst = int(np.argmin([side.mean() for side in sides]))
         top, left = top + (worst == 0), left + (worst == 1)
         bottom, right = bottom - (worst == 2), right - (worst == 3)
-    window = np.s_[top:bottom, left:right]
-    return pair.id, fused[window], pair.luma[window], pair.infrared[window][..., 0]
+    return np.s_[top:bottom, left:right]
+
+
+def average(pair: Pair) -> UInt8[np.ndarray, "h w"]:
+    """The average of both images of an 8-bit pair: the baseline of every evaluation."""
+    return to_uint8((pair.luma.astype(np.float32) + pair.infrared[..., 0]) / np.float32(510.0))
 
 
 def score_model(model: EGMT, pairs: Iterable[Pair], policy: str) -> dict[str, float]:

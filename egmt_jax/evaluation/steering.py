@@ -11,11 +11,8 @@ from egmt_jax.inference.fuser import Fuser
 from egmt_jax.io.pairs import Pair
 from egmt_jax.models import Guidance
 
-SURROUND = 8
-"""Pixels around a mask that count as its surround."""
-
-LARGEST_AREA = 0.3
-"""Share of the image above which an entity is not expected to stand out, such as the sky."""
+SURROUND = 8  # pixels around a mask that count as its surround
+LARGEST_AREA = 0.3  # of the image; larger entities, such as the sky, are trained not to change
 
 
 def contrast(image: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> float:
@@ -28,13 +25,8 @@ def contrast(image: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> 
 def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) -> list[dict]:
     """Names the most salient entities of each pair, one at a time, then an absent one.
 
-    Entities with masks above `LARGEST_AREA` are skipped: the model is trained not to change them.
-
-    Args:
-      fuser: a trained model.
-      pairs: with entities and masks; others are skipped.
-      seed: of the choice of the absent entity, among those of other pairs.
-      most: entities per pair.
+    Entities without masks, or with masks above `LARGEST_AREA`, are skipped. `most` limits the
+    entities per pair; `seed` chooses the absent one among the entities of other pairs.
 
     Returns:
       Per entity: `id`, `entity`, `absent`, and the contrast inside the entity's mask in the fused
@@ -44,21 +36,14 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) 
     rng = np.random.default_rng(seed)
     rows = []
     for pair in tqdm(pairs, "Steering", unit="pair"):
-        masks = {
-            name: pair.masks[name] > 127
-            for name in pair.entities
-            if pair.masks is not None and name in pair.masks
-        }
+        known = pair.masks or {}
+        masks = {name: known[name] > 127 for name in pair.entities if name in known}
         small = [name for name, mask in masks.items() if 0.0 < mask.mean() < LARGEST_AREA]
         others = [name for name in everything if name not in pair.entities]
-        if not others:
-            continue
-        for entity in small[:most]:
-            absent = str(rng.choice(others))
-            named, not_named = (
-                contrast(fuser(pair.luma, pair.infrared, Guidance((name,))).luma, masks[entity])
-                for name in (entity, absent)
-            )
-            scores = {"named": named, "not_named": not_named}
-            rows.append({"id": pair.id, "entity": entity, "absent": absent, **scores})
+        for entity in small[:most] if others else ():
+            row: dict = {"id": pair.id, "entity": entity, "absent": str(rng.choice(others))}
+            for key, name in (("named", entity), ("not_named", row["absent"])):
+                luma = fuser(pair.luma, pair.infrared, Guidance((name,))).luma
+                row[key] = contrast(luma, masks[entity])
+            rows.append(row)
     return rows
