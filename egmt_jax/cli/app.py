@@ -31,11 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serves the page until interrupted, returns 0.
-
-    Raises:
-      UserError: gradio or the checkpoint is missing, or the address or port cannot be used.
-    """
+    """Serves until interrupted, returns 0; raises UserError, such as for a port in use."""
     if not 1 <= arguments.port <= 65535:
         raise UserError(f"--port={arguments.port}: 1 to 65535")
     try:

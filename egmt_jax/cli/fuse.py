@@ -61,13 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fuses; failed pairs are reported at the end and do not stop the others.
+    """Fuses, returns 0; 1 if a pair failed, which does not stop the others.
 
-    Returns:
-      0, or 1 if any pair failed.
-
-    Raises:
-      UserError: inputs, output, checkpoint or entities are wrong; nothing is fused.
+    Raises UserError for wrong inputs, output, checkpoint or entities before anything is fused.
     """
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1")
@@ -84,8 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.overlay:
         outputs = [(*each, each[1].parent / "attention" / each[1].name) for each in outputs]
     _check_outputs(outputs)
-    skip = arguments.skip_existing
-    wanted = [each for each in outputs if not (skip and all(path.exists() for path in each[1:]))]
+    wanted = outputs
+    if arguments.skip_existing:
+        wanted = [each for each in outputs if not all(path.exists() for path in each[1:])]
     failures: list[str] = []
     if wanted:
         from egmt_jax.compile_cache import keep_compiled
@@ -128,14 +125,13 @@ def _outputs(arguments: argparse.Namespace):
     from egmt_jax.io import videos
     from egmt_jax.io.pairs import PairFiles, find_pairs, is_many, raise_problems
 
-    visible, infrared, out = both = arguments.visible, arguments.infrared, arguments.out
-    kinds = [
-        (is_many(path), path.suffix.lower() in videos.SUFFIXES and not path.is_dir())
-        for path in both[:2]
-    ]
-    if kinds[0] != kinds[1]:
+    def kind(path: pathlib.Path) -> tuple[bool, bool]:
+        return is_many(path), path.suffix.lower() in videos.SUFFIXES and not path.is_dir()
+
+    visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
+    many, video = kind(visible)
+    if kind(infrared) != (many, video):
         raise UserError(f"{visible} and {infrared}: give two images, two videos or two folders")
-    many, video = kinds[0]
     if many:
         if video:
             raise UserError(f"{visible}: is not a file; videos are fused one pair at a time")

@@ -22,11 +22,10 @@ config."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one subcommand; `argv` lacks the program's name, None: that of the process.
+    """Runs one subcommand with arguments, default: those of the process.
 
-    Returns:
-      The exit code: 0 success, 1 a user error or failed files, 130 interrupted. argparse itself
-      exits with 2 on wrong usage.
+    Returns the exit code: 0 success, 1 user error or failed files, 130 interrupted. Wrong usage
+    raises SystemExit with 2.
     """
     parser = argparse.ArgumentParser("egmt", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"egmt-jax {__version__}")

@@ -1,5 +1,6 @@
 """The content of the page of `egmt app`; `egmt_jax.cli.page_layout` lays it out."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -9,26 +10,24 @@ import numpy as np
 
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
+from egmt_jax.evaluation.scoring import average, scored_images
 from egmt_jax.inference import drawing
 from egmt_jax.inference.files import read_pair
 from egmt_jax.inference.fuser import Fused, Fuser, by_names
 from egmt_jax.io.images import to_rgb, to_uint8, write_png
-from egmt_jax.io.pairs import SMALLEST_SIDE, PairFiles
+from egmt_jax.io.pairs import SMALLEST_SIDE, Pair, PairFiles
 from egmt_jax.io.thermal import infrared_to_unit
 from egmt_jax.metrics import METRICS, score_pairs
 
 PREDICTED, CHOSEN, NONE = "predicted", "chosen", "none"
-
-EXAMPLES = (
+EXAMPLES = (  # time and required entities of the made-up scenes
     ("day", ("person", "bicycle")),
     ("dusk", ("person", "car")),
     ("night", ("person", "car")),
     ("night", ("cyclist", "street lamp")),
 )
-"""Time and required entities of the made-up scenes."""
-
-EXAMPLE_SIZE = (480, 384)
-"""Width and height of a made-up scene in pixels."""
+EXAMPLE_SIZE = (480, 384)  # width and height in pixels
+Path = str | os.PathLike
 
 
 class Example(NamedTuple):
@@ -40,27 +39,17 @@ class Example(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What the page shows of a fused pair.
-
-    Attributes:
-      visible: uint8 RGB [H, W, 3].
-      infrared: uint8 RGB [H, W, 3], grey, as the model sees it.
-      picture: uint8 RGB [H, W, 3], the fused image.
-      fused: has probabilities and attention.
-      scores: metric with an arrow towards better, value of the fused image, value of the average of
-        the sources, three decimals; empty for images below 17 pixels.
-      warnings: about the pair.
-    """
+    """What the page shows of a fused pair; pictures are uint8 RGB [H, W, 3]."""
 
     visible: np.ndarray
-    infrared: np.ndarray
-    picture: np.ndarray
+    infrared: np.ndarray  # grey, as the model sees it
+    picture: np.ndarray  # the fused image
     fused: Fused
-    scores: list[tuple[str, float, float]]
-    warnings: tuple[str, ...]
+    scores: list[tuple[str, float, float]]  # metric, of the fused image, of the sources' average
+    warnings: list[str]
 
 
-def write_examples(folder: str | os.PathLike) -> list[Example]:
+def write_examples(folder: Path) -> list[Example]:
     """Renders the made-up scenes into a folder, as PNG files."""
     from tfds_builders.entity_scenes.scene import render_scene  # imports TFDS
 
@@ -76,60 +65,41 @@ def write_examples(folder: str | os.PathLike) -> list[Example]:
 
 def fuse_pair(
     fuser: Fuser,
-    visible: str | os.PathLike | None,
-    infrared: str | os.PathLike | None,
+    visible: Path | None,
+    infrared: Path | None,
     guidance: str = PREDICTED,
     entities: Sequence[str] = (),
 ) -> Result:
-    """Fuses two files.
-
-    Args:
-      fuser: a model.
-      visible: image file; None: none was given.
-      infrared: image file; None: none was given.
-      guidance: `PREDICTED`, `CHOSEN` or `NONE`.
-      entities: names for `CHOSEN`.
-
-    Raises:
-      UserError: about files, named without their folders, or entities.
-    """
+    """Fuses two image files, guided by `PREDICTED`, `NONE`, or the `entities` of `CHOSEN`."""
     if visible is None or infrared is None:
         raise UserError(f"no {'visible' if visible is None else 'infrared'} image: give one")
     if guidance == CHOSEN and not entities:
         raise UserError("no entity is chosen: choose some, or another guidance")
     names = {PREDICTED: None, CHOSEN: entities, NONE: ()}[guidance]
     files = PairFiles("", pathlib.Path(visible), pathlib.Path(infrared))
+
+    def without_folders(message: str) -> str:  # those of the server are private
+        for path in (files.visible, files.infrared):
+            message = message.replace(str(path), path.name)
+        return message
+
     try:
         pair, warnings = read_pair(files)
         fused = fuser(pair.visible, pair.infrared, by_names(names))
     except UserError as error:
-        raise UserError(_without_folders(str(error), files)) from error
-    thermal = infrared_to_unit(pair.infrared[..., 0])
+        raise UserError(without_folders(str(error))) from error
+    thermal = infrared_to_unit(pair.infrared)
     thermal = thermal if thermal.dtype == np.uint8 else to_uint8(thermal)
-    return Result(
-        visible=to_rgb(pair.visible),
-        infrared=to_rgb(thermal[..., None]),
-        picture=to_rgb(fused.image),
-        fused=fused,
-        scores=_scores(to_uint8(fused.luma), pair.luma, thermal),
-        warnings=tuple(_without_folders(warning, files) for warning in warnings),
-    )
+    scores = _scores(dataclasses.replace(pair, infrared=thermal), to_uint8(fused.luma))
+    pictures = to_rgb(pair.visible), to_rgb(thermal), to_rgb(fused.image)
+    return Result(*pictures, fused, scores, [without_folders(warning) for warning in warnings])
 
 
-def _without_folders(message: str, files: PairFiles) -> str:
-    """Replaces paths by file names: the server's folders are private."""
-    for path in (files.visible, files.infrared):
-        message = message.replace(str(path), path.name)
-    return message
-
-
-def _scores(
-    fused: np.ndarray, visible: np.ndarray, infrared: np.ndarray
-) -> list[tuple[str, float, float]]:
-    if min(fused.shape) < SMALLEST_SIDE:
+def _scores(pair: Pair, luma: np.ndarray) -> list[tuple[str, float, float]]:
+    """Metrics with arrows towards better, to three decimals; none of images below 17 pixels."""
+    if min(luma.shape) < SMALLEST_SIDE:
         return []
-    average = to_uint8((visible.astype(np.float32) + infrared) / np.float32(510.0))
-    triples = [("fused", fused, visible, infrared), ("average", average, visible, infrared)]
+    triples = (scored_images(pair, image) for image in (luma, average(pair)))
     own, plain = score_pairs(triples, progress=False)
     arrows = {"higher": "↑", "lower": "↓"}
     return [
@@ -153,17 +123,12 @@ def first_choice(fused: Fused | None) -> list[str]:
 
 def attention_choices(fused: Fused) -> list[tuple[str, str]]:
     """(text, name) of the entities whose attention can be drawn, by decreasing peak."""
-    return [
-        (f"{name} (up to {fused.grid[..., fused.guides.index(name)].max():.2f})", name)
-        for name in drawing.strongest(fused)
-    ]
+    peaks = dict(zip(fused.guides, fused.grid.max(axis=(0, 1)), strict=True))
+    return [(f"{name} (up to {peaks[name]:.2f})", name) for name in drawing.strongest(fused)]
 
 
 def attention_picture(fused: Fused | None, entity: str | None) -> np.ndarray | None:
-    """The attention to an entity over the fused image, uint8 RGB; None if it did not guide.
-
-    Also None without a fusion: the page forgets it after some hours.
-    """
-    if fused is None or entity not in fused.guides:
+    """The attention to an entity over the fused image, uint8 RGB; None if nothing can be drawn."""
+    if fused is None or entity not in fused.guides:  # the page forgets fusions after some hours
         return None
     return drawing.attention_panel(drawing.as_rgb(fused.image), fused.attention(entity))

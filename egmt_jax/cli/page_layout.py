@@ -7,6 +7,7 @@ import pathlib
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -17,23 +18,40 @@ from egmt_jax.errors import UserError
 from egmt_jax.inference.fuser import Fused, Fuser
 from egmt_jax.io.images import SUFFIXES, read_image, to_rgb, write_png
 
-LARGEST_FILE = "64mb"
-EXAMPLES_HEIGHT = 330  # pixels
-SWEEP_SECONDS, KEPT_SECONDS = 600, 7200
-"""Interval between clean-ups, and the age at which files are removed."""
-
+SWEEP_SECONDS, KEPT_SECONDS = 600, 7200  # interval of clean-ups, age at which files are removed
 # System fonts, since others are fetched from the network.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-
 # Enlarges small images as the sliders do.
 CSS = "#attention img { width: 100%; height: auto; object-fit: contain !important; }"
-
+TITLE = "EGMT: fuse a visible and an infrared image"
 INTRODUCTION = """# Fuse a visible and an infrared image
 Give a registered pair of at most 25 megapixels, or pick an example. The entities that the model
 predicts guide the fusion; choose others to guide it by them."""
-
-VIEW = dict(format="png", interactive=False, buttons=["fullscreen"])
+GUIDANCE = [
+    ("what the model predicts", pages.PREDICTED),
+    ("the entities chosen below", pages.CHOSEN),
+    ("nothing", pages.NONE),
+]
+# Arguments of components, and of the server.
+GUIDED_BY: dict[str, Any] = dict(value=pages.PREDICTED, label="Guided by", elem_id="guidance")
+ENTITIES: dict[str, Any] = dict(
+    value=[],
+    multiselect=True,
+    max_choices=MOST_ENTITIES,
+    label=f"Entities, {MOST_ENTITIES} at most",
+    info="After a fusion: with the probability that they are in the pair.",
+    elem_id="entities",
+)
+FILE: dict[str, Any] = dict(file_types=sorted(SUFFIXES), height=130)
+VIEW: dict[str, Any] = dict(format="png", interactive=False, buttons=["fullscreen"])
+GALLERY: dict[str, Any] = dict(columns=2, height=330, object_fit="cover", buttons=[])
+GALLERY |= dict(show_label=False, interactive=False, allow_preview=False, elem_id="examples")
+SCORES: dict[str, Any] = dict(interactive=False, max_height=900, elem_id="scores")
+SCORES |= dict(headers=["metric", "fused", "average"], datatype=["str", "number", "number"])
+SCORES |= dict(label="Metrics of the fused image and of the average of the sources")
 OFF = ("share", "inbrowser", "inline", "ssr_mode", "run_history")
+LAUNCH: dict[str, Any] = dict(theme=THEME, css=CSS, max_file_size="64mb", footer_links=[])
+LAUNCH |= dict(prevent_thread_lock=True, quiet=True) | dict.fromkeys(OFF, False)
 
 
 def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
@@ -50,110 +68,65 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
             yield {notes: f"**Not fused:** {message}", fusion: None, **hidden}
             return
         with tempfile.TemporaryDirectory() as folder:
-            name = f"{pathlib.Path(visible).stem}-fused.png"
-            write_png(pathlib.Path(folder, name), result.picture)
-            file = gr.DownloadButton(value=str(pathlib.Path(folder, name)))
-            yield {**shown(result), download: file}
-
-    def shown(result: pages.Result) -> dict:
-        fused, guides = result.fused, pages.attention_choices(result.fused)
-        first = guides[0][1] if guides else None
-        return {
-            notes: "\n\n".join(f"**Note:** {html.escape(each)}" for each in result.warnings),
-            fusion: fused,
-            results: gr.Column(visible=True),
-            against_visible: (result.visible, result.picture),
-            against_infrared: (result.infrared, result.picture),
-            entities: gr.Dropdown(choices=pages.choices(fuser.names, fused)),
-            entity: gr.Dropdown(choices=guides, value=first, visible=bool(guides)),
-            attention: gr.Image(pages.attention_picture(fused, first), visible=bool(guides)),
-            scores: result.scores,
-        }
+            file = pathlib.Path(folder, f"{pathlib.Path(visible).stem}-fused.png")
+            write_png(file, result.picture)
+            fused, guides = result.fused, pages.attention_choices(result.fused)
+            first = guides[0][1] if guides else None
+            yield {
+                notes: "\n\n".join(f"**Note:** {html.escape(each)}" for each in result.warnings),
+                fusion: fused,
+                results: gr.Column(visible=True),
+                against_visible: (result.visible, result.picture),
+                against_infrared: (result.infrared, result.picture),
+                download: gr.DownloadButton(value=str(file)),
+                choice: gr.Dropdown(choices=pages.choices(fuser.names, fused)),
+                entity: gr.Dropdown(choices=guides, value=first, visible=bool(guides)),
+                attention: gr.Image(pages.attention_picture(fused, first), visible=bool(guides)),
+                scores: result.scores,
+            }
 
     def pick(event: gr.SelectData) -> tuple[str, str]:
-        example = examples[event.index]
-        return str(example.visible), str(example.infrared)
+        return str(examples[event.index].visible), str(examples[event.index].infrared)
 
     def preselect(guidance: str, entities: list[str], fused: Fused | None) -> list[str]:
         return entities or (pages.first_choice(fused) if guidance == pages.CHOSEN else [])
 
-    with gr.Blocks(
-        title="EGMT: fuse a visible and an infrared image",
-        analytics_enabled=False,
-        delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
-    ) as page:
-        types = sorted(SUFFIXES)
+    def slider(kind: str) -> gr.ImageSlider:
+        return gr.ImageSlider(label=f"{kind} | fused", elem_id=f"against-{kind.lower()}", **VIEW)
+
+    times = (SWEEP_SECONDS, KEPT_SECONDS)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=times) as page:
         fusion = gr.State(time_to_live=KEPT_SECONDS)
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
-                visible, infrared = (
-                    gr.File(
-                        label=f"{name} image", file_types=types, height=130, elem_id=name.lower()
-                    )
-                    for name in ("Visible", "Infrared")
-                )
-                guidance = gr.Radio(
-                    [
-                        ("what the model predicts", pages.PREDICTED),
-                        ("the entities chosen below", pages.CHOSEN),
-                        ("nothing", pages.NONE),
-                    ],
-                    value=pages.PREDICTED,
-                    label="Guided by",
-                    elem_id="guidance",
-                )
-                entities = gr.Dropdown(
-                    pages.choices(fuser.names),
-                    value=[],
-                    multiselect=True,
-                    max_choices=MOST_ENTITIES,
-                    label=f"Entities, {MOST_ENTITIES} at most",
-                    info="After a fusion: with the probability that they are in the pair.",
-                    elem_id="entities",
-                )
+                visible = gr.File(label="Visible image", elem_id="visible", **FILE)
+                infrared = gr.File(label="Infrared image", elem_id="infrared", **FILE)
+                guidance = gr.Radio(GUIDANCE, **GUIDED_BY)
+                choice = gr.Dropdown(pages.choices(fuser.names), **ENTITIES)
                 button = gr.Button("Fuse", variant="primary", elem_id="fuse")
                 gr.Markdown("Examples: made-up scenes, visible on the left, infrared on the right.")
-                gallery = gr.Gallery(
-                    [(_half_and_half(example), example.time) for example in examples],
-                    show_label=False,
-                    columns=2,
-                    height=EXAMPLES_HEIGHT,
-                    object_fit="cover",
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    elem_id="examples",
-                )
+                pictures = [(_half_and_half(example), example.time) for example in examples]
+                gallery = gr.Gallery(pictures, **GALLERY)
             with gr.Column(scale=5, min_width=480):
                 notes = gr.Markdown(elem_id="notes")
                 with gr.Column(visible=False) as results:
                     with gr.Row():
-                        against_visible, against_infrared = (
-                            gr.ImageSlider(label=f"{name} | fused", elem_id=f"against-{id}", **VIEW)
-                            for id, name in (("visible", "Visible"), ("infrared", "Infrared"))
-                        )
+                        against_visible, against_infrared = slider("Visible"), slider("Infrared")
                     download = gr.DownloadButton("Download the image (PNG)", elem_id="download")
                     with gr.Row():
                         with gr.Column():
                             entity = gr.Dropdown([], label="Attention to", elem_id="entity")
                             attention = gr.Image(label="Attention", elem_id="attention", **VIEW)
-                        scores = gr.Dataframe(
-                            headers=["metric", "fused", "average"],
-                            datatype=["str", "number", "number"],
-                            label="Metrics of the fused image and of the average of the sources",
-                            interactive=False,
-                            max_height=900,
-                            elem_id="scores",
-                        )
-        arguments = [visible, infrared, guidance, entities]
+                        scores = gr.Dataframe(**SCORES)
+        arguments = [visible, infrared, guidance, choice]
         parts = [notes, fusion, results, against_visible, against_infrared, download]
-        parts += [entities, entity, attention, scores]
+        parts += [choice, entity, attention, scores]
         button.click(fuse, arguments, parts)
         gallery.select(pick, None, [visible, infrared]).then(fuse, arguments, parts)
-        preselected = guidance.input(preselect, [guidance, entities, fusion], entities)
+        preselected = guidance.input(preselect, [guidance, choice, fusion], choice)
         preselected.then(fuse, arguments, parts)
-        entities.input(lambda: pages.CHOSEN, None, guidance).then(fuse, arguments, parts)
+        choice.input(lambda: pages.CHOSEN, None, guidance).then(fuse, arguments, parts)
         entity.input(pages.attention_picture, [fusion, entity], attention)
     return page.queue(default_concurrency_limit=1)
 
@@ -166,37 +139,20 @@ def _half_and_half(example: pages.Example) -> np.ndarray:
 
 @contextlib.contextmanager
 def serve(fuser: Fuser, host: str, port: int) -> Iterator[str]:
-    """Serves the page while the context is open, then removes all files of it; yields its URL.
-
-    Raises:
-      UserError: the address is in use, or not one of this machine.
-    """
+    """Serves the page at the yielded URL, then removes its files; UserError: unusable address."""
     host = host.strip("[]")
-    ipv6 = ":" in host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:  # gradio's own message gives no reason
-        with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
+        socket.create_server((host, port), family=family).close()
     except OSError as error:
-        raise UserError(
-            f"{host}:{port}: cannot listen ({error.strerror}); name another --port or --host"
-        ) from error
+        fix = "name another --port or --host"
+        raise UserError(f"{host}:{port}: cannot listen ({error.strerror}); {fix}") from error
     with tempfile.TemporaryDirectory(prefix="egmt-app-") as folder:
         # gradio reads it when components are made; it has no argument for it.
         os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder, "cache"))
         page = build(fuser, pages.write_examples(pathlib.Path(folder, "examples")))
-        page.launch(
-            server_name=f"[{host}]" if ipv6 else host,
-            server_port=port,
-            theme=THEME,
-            css=CSS,
-            prevent_thread_lock=True,
-            quiet=True,
-            footer_links=[],
-            max_file_size=LARGEST_FILE,
-            allowed_paths=[folder],
-            **dict.fromkeys(OFF, False),
-        )
+        name = f"[{host}]" if ":" in host else host
+        page.launch(server_name=name, server_port=port, allowed_paths=[folder], **LAUNCH)
         try:
             yield page.local_url
         finally:

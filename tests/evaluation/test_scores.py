@@ -60,7 +60,7 @@ def test_images_of_all_pairs_and_the_classifier_on_labelled_ones_are_scored(fuse
     assert scoring.score_model(fuser.model, [], "own") == {}
 
 
-def test_borders_without_infrared_data_are_not_scored():
+def test_only_a_window_with_complete_infrared_data_is_scored():
     visible = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30, 1).astype(np.uint8)
     has_infrared = np.ones((20, 30), bool)
     has_infrared[:2], has_infrared[5:, -3:] = False, False
