@@ -119,7 +119,7 @@ def test_signals_end_a_program_and_free_its_workdir(tmp_path, state, number):
     if state == "saving":  # the first signal is noted, the second ends the program
         assert process.stdout.readline() == "noted\n"
         process.send_signal(number)
-    assert "noted" not in process.communicate(timeout=50)[0]
+    assert "noted\n" not in process.communicate(timeout=50)[0].splitlines(keepends=True)
     assert process.returncode == -number
     with only_run_in(epath.Path(tmp_path)):
         pass
