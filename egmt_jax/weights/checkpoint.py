@@ -85,13 +85,13 @@ def read_checkpoint(path: epath.Path, **items: ocp.args.CheckpointArgs) -> dict[
         if str(unraisable.exc_value) != "Event loop is closed":
             hook(unraisable)
 
-    # When one read fails, Orbax closes its event loop while other reads still want to report to it.
+    # When one read fails, Orbax closes its event loop, and other reads fail to report to it, then
+    # or later: so after a failure this hook stays.
     sys.unraisablehook = without_closed_loops
-    try:
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-            return dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
-    finally:
-        sys.unraisablehook = hook
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        restored = dict(checkpointer.restore(path, args=ocp.args.Composite(**items)))
+    sys.unraisablehook = hook
+    return restored
 
 
 def read_about(path: epath.Path) -> dict[str, Any]:
