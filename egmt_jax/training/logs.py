@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import json
 import math
+import os
 import pathlib
 import platform
 import sys
@@ -42,7 +43,7 @@ class RunLog:
 
     def __init__(self, folder: epath.Path, config: ConfigDict, first: int):
         self._folder = folder
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[dict[str, float | int]] = []
         self._events = None
         if not is_first():
             return
@@ -57,7 +58,7 @@ class RunLog:
             self._events.write(step=first + 1, session_log=start)
         self._events.write(step=first, summary=summary.text("config", f"```\n{content}\n```"))
 
-    def scalars(self, scalars: dict[str, float], step: int) -> None:
+    def scalars(self, scalars: dict[str, float | int], step: int) -> None:
         """Adds scalars; loss terms go under `loss/`."""
         if not self._events:
             return
@@ -86,7 +87,7 @@ class RunLog:
         if self._events:
             self._events.close()
 
-    def _write_history(self, added: list[dict[str, float]] | None = None) -> None:
+    def _write_history(self, added: list[dict[str, float | int]] | None = None) -> None:
         """Appends rows, or writes all of them, as always where files cannot be appended to."""
         path = self._folder / HISTORY
         if added is None or is_remote(path):
@@ -147,9 +148,9 @@ def _reported(path: epath.Path) -> Iterator[None]:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def read_history(folder: epath.Path) -> list[dict[str, float]]:
+def read_history(folder: str | os.PathLike) -> list[dict[str, float | int]]:
     """The rows of `history.jsonl`: `step` and scalars by name, without an incomplete last line."""
-    path, rows = folder / HISTORY, []
+    path, rows = epath.Path(folder) / HISTORY, []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             rows.append(json.loads(line))
@@ -158,7 +159,7 @@ def read_history(folder: epath.Path) -> list[dict[str, float]]:
     return rows
 
 
-def _lines(rows: list[dict[str, float]]) -> str:
+def _lines(rows: list[dict[str, float | int]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from egmt_jax.models import Guidance
 from egmt_jax.training import losses, targets
@@ -23,12 +23,15 @@ TERMS += ("classification", "localisation")
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Everything that changes during training; `ema` is an average of the parameters, or None."""
+    """Everything that changes during training; `ema` is an average of the parameters, or None.
 
-    step: Int[Array, ""]
-    params: dict[str, Any]
+    Objects of the same type hold its shapes or shardings, and what JAX puts into trees.
+    """
+
+    step: Any
+    params: Any
     optimizer: Any
-    ema: dict[str, Any] | None = None
+    ema: Any = None
 
 
 def initial_state(

@@ -105,8 +105,9 @@ def as_numpy(tree: Any) -> ocp.args.StandardRestore:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of the message of an exception, at most 300 characters."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """The first line of the message of an exception, without the middle of a long one."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= 300 else f"{line[:140]} ... {line[-140:]}"
 
 
 def _read_model(path: epath.Path) -> tuple[EGMT, tuple[str, ...], ConfigDict]:

@@ -22,7 +22,7 @@ from egmt_jax.weights.checkpoint import load_model
 
 def test_an_incomplete_last_line_of_the_history_is_ignored(tmp_path):
     (tmp_path / "history.jsonl").write_text(json.dumps({"step": 2}) + '\n{"step": 3, "lo')
-    assert logs.read_history(epath.Path(tmp_path)) == [{"step": 2}]
+    assert logs.read_history(tmp_path) == [{"step": 2}]
 
 
 def test_a_resumed_log_drops_rows_after_the_checkpoint(tmp_path):
@@ -119,5 +119,5 @@ def test_a_run_in_a_bucket_trains_and_resumes(config, straight, tmp_path, monkey
         "report",
         "tensorboard",
     }
-    assert len(logs.read_history(epath.Path("gs://bucket/run"))) == 3
+    assert len(logs.read_history("gs://bucket/run")) == 3
     assert len(list((folder / "tensorboard").iterdir())) == 2

@@ -138,7 +138,7 @@ def test_a_stopped_run_saves_and_exits_within_seconds(launch, finish, tmp_path, 
     assert time.monotonic() - start < 10.0 * busy
     assert output.count("stopped by a signal at step") == 1
     assert "Traceback" not in output
-    assert max(steps(tmp_path)) == max(row["step"] for row in read_history(epath.Path(tmp_path)))
+    assert max(steps(tmp_path)) == max(row["step"] for row in read_history(tmp_path))
 
 
 MANY_STEPS = (
@@ -167,7 +167,7 @@ def test_a_run_killed_several_times_ends_like_one_that_was_not(launch, finish, t
     assert code == 0, output
     print(f"killed after steps {at}")
     assert_same(saved(tmp_path / "straight"), saved(tmp_path / "killed"))
-    histories = [read_history(epath.Path(tmp_path / name)) for name in ("straight", "killed")]
+    histories = [read_history(tmp_path / name) for name in ("straight", "killed")]
     for one, two in zip(*histories, strict=True):
         np.testing.assert_equal(one, two)
     for best in (False, True):
@@ -253,7 +253,7 @@ def together(launch, workdir, *arguments):
 
 
 def losses(workdir):
-    rows = read_history(epath.Path(workdir))
+    rows = read_history(workdir)
     return {row["step"]: row["loss/loss"] for row in rows if "loss/loss" in row}
 
 

@@ -38,7 +38,7 @@ def assert_same(one, two):
 def wait_for_step(process, workdir, step, seconds=600):
     """Returns when the run has logged a step."""
     end = time.monotonic() + seconds
-    while not any(row["step"] >= step for row in read_history(epath.Path(workdir))):
+    while not any(row["step"] >= step for row in read_history(workdir)):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end
         time.sleep(0.02)
