@@ -33,6 +33,5 @@ def get_config(variant: str = ""):
         "msrs": {"name": "msrs", "weight": 3.0},
         "m3fd": {"name": "m3fd/fusion", "weight": 0.0},
     }
-    config.optimizer.steps = 8000
     config.optimizer.ema = 0.998
     return variants.vary(config, variant)

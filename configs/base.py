@@ -35,14 +35,16 @@ def get_config(variant: str = "") -> ConfigDict:
                 "train_split": "train",
                 "validation_split": "validation",
                 "test_split": "test",
-                # Side of the training crops in pixels.
+                # Side in pixels of the view of a pair (reduced as in inference) that the context is
+                # computed from, a multiple of 8.
+                "view": 288,
+                # Side of the crops of a pair that are fused at full size, and their number.
                 "crop": 128,
-                # Share of examples that show the largest square of the pair, resized to `crop`.
-                "full_frame_probability": 0.3,
-                # Largest change of infrared gain and of both gammas, as a natural logarithm.
-                "jitter": 0.1,
+                "crops": 3,
+                # Contrast of the target picture; less is more similar to the sources.
+                "contrast": 1.0,
                 # Pairs per step, over all devices.
-                "batch_size": 8,
+                "batch_size": 4,
                 # Processes that prepare batches; 0: threads of the training process.
                 "workers": 0,
             },
@@ -51,9 +53,10 @@ def get_config(variant: str = "") -> ConfigDict:
                 "width": 32,
                 # Factor of the first pixel-unshuffle, 2 or 4.
                 "patch": 2,
-                # Channels of the visual tokens, and residual blocks on their grid.
+                # Channels of the visual tokens; channels and residual blocks of recognition.
                 "tokens": 96,
-                "token_blocks": 2,
+                "deep_tokens": 160,
+                "token_blocks": 3,
                 # Heads of the attention between the streams.
                 "heads": 4,
                 # Width of the attention to entities.
@@ -77,31 +80,16 @@ def get_config(variant: str = "") -> ConfigDict:
                 "keep": 0.5,
                 # Mean number of absent entities that guide as well.
                 "distractors": 2.0,
-                # Extra contrast of guided entities in the target.
-                "boost": 0.75,
-                # Share of the sources' sum in the target; the rest is their maximum.
-                "additive": 0.3,
-                # Extra weight of guided entities in the intensity loss.
-                "emphasis": 8.0,
-                # Factor on strong source edges in the gradient loss.
-                "sharpen": 1.5,
-                # Required standard deviation in the contrast loss, relative to the sources'.
-                "contrast": 1.4,
             },
-            # Weights of the loss terms, see egmt_jax/training/losses.py; 0 omits a term.
+            # Weights of the loss terms, see egmt_jax/training/losses.py; 0 omits a term. Terms of
+            # images are relative to those of the plain average.
             "loss": {
-                "intensity": 5.0,
-                "prominence": 12.0,
-                "gradient": 9.0,
-                "structure": 1.2,
-                "information": 2.5,
-                "edges": 10.0,
-                "complementarity": 1.75,
-                "mutual_information": 5.0,
-                "contrast": 10.0,
-                "exposure": 400.0,
-                "classification": 1.5,
-                "localisation": 0.6,
+                "intensity": 4.0,
+                "gradient": 2.0,
+                "structure": 1.0,
+                "prominence": 1.0,
+                "classification": 1.0,
+                "localisation": 1.0,
             },
             # AdamW with linear warm-up and cosine decay to 1 % of the learning rate.
             "optimizer": {

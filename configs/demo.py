@@ -14,19 +14,9 @@ def get_config(variant: str = ""):
     """The tiny model on 800 rendered scenes of 160 x 128 pixels."""
     config = base.get_config()
     config.data.name = "entity_scenes/demo"
-    config.data.crop = 96
-    config.data.full_frame_probability = 0.6
-    config.data.batch_size = 4
-    config.model.width = 28
-    config.model.patch = 4
-    config.model.tokens = 64
-    config.model.token_blocks = 1
-    # The demo shows the effect of entities, so they get the contrast that base gives everything.
-    config.guidance.update(boost=0.4, emphasis=4.0, sharpen=1.0, additive=0.0)
-    config.loss.update(intensity=4.0, gradient=8.0, structure=1.0)
-    config.loss.update(classification=2.0, localisation=0.3)
-    config.loss.update(prominence=0.0, information=0.0, edges=0.0, complementarity=0.0)
-    config.loss.update(mutual_information=0.0, contrast=0.0, exposure=0.0)
+    config.data.update(view=160, crop=64, crops=2)
+    config.model.update(width=28, patch=4, tokens=64, deep_tokens=96, token_blocks=2)
+    config.loss.update(classification=2.0)
     config.optimizer.learning_rate = 2e-3
     config.optimizer.steps = 4000
     config.log.pictures_every = 500

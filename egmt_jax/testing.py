@@ -13,7 +13,7 @@ from flax import nnx
 from egmt_jax.io.images import write_atomically
 from egmt_jax.models import EGMT
 
-TINY = dict(width=8, tokens=16, token_blocks=1, heads=2, dimension=8)
+TINY = dict(width=8, tokens=16, deep_tokens=16, token_blocks=1, heads=2, dimension=8)
 """Arguments of `EGMT` that make a model of a few thousand parameters."""
 
 

@@ -7,35 +7,34 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from egmt_jax.data import datasets, pipeline
+from egmt_jax.data.examples import Targets
 from egmt_jax.entities import Vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.io.pairs import Pair, raise_problems
 
-FIELDS = ("name", "weight", "full_frame_probability")
+FIELDS = ("name", "weight")
 
 
 class Component(NamedTuple):
-    """One opened set of a mixture; fields as in `pipeline.Part` and `pipeline.CropAndAugment`."""
+    """One opened set of a mixture, and the relative number of its examples."""
 
     data_set: pipeline.DataSet
     weight: float
-    full_frame_probability: float
 
 
 def open_mixture(data: ConfigDict) -> list[Component]:
     """Opens every set with a positive weight that a config trains on.
 
     Args:
-      data: the config's `data` part. `mixture` has an entry per set with `name`, `weight` and
-        optionally `full_frame_probability`; if it is empty, the set is `data.name`.
+      data: the config's `data` part. `mixture` has an entry per set with `name` and `weight`; if it is
+        empty, the set is `data.name`.
 
     Raises:
       UserError: an entry is wrong, or sets are missing or broken; the message lists all of them.
     """
-    common = {"full_frame_probability": data.full_frame_probability}
     entries = {
-        f"data.mixture.{label}": common | entry for label, entry in data.mixture.to_dict().items()
-    } or {"data": common | {"name": data.name, "weight": 1.0}}
+        f"data.mixture.{label}": entry for label, entry in data.mixture.to_dict().items()
+    } or {"data": {"name": data.name, "weight": 1.0}}
     problems = [problem for field, entry in entries.items() for problem in _check(field, entry)]
     used = [entry for entry in entries.values() if entry.get("weight")]
     if not used:
@@ -46,7 +45,7 @@ def open_mixture(data: ConfigDict) -> list[Component]:
     for entry in used:
         try:
             data_set = datasets.open_set(entry["name"], data)
-            mixture.append(Component(data_set, entry["weight"], entry["full_frame_probability"]))
+            mixture.append(Component(data_set, entry["weight"]))
         except UserError as error:
             problems.append(str(error))
     if problems:
@@ -61,11 +60,9 @@ def _check(where: str, entry: dict[str, Any]) -> list[str]:
         for field in sorted(set(entry) - set(FIELDS))
     ]
     problems += [f"{where}.{field} is missing" for field in FIELDS if field not in entry]
-    for field, most in (("weight", math.inf), ("full_frame_probability", 1.0)):
-        value = entry.get(field, 0.0)
-        if not (isinstance(value, (int, float)) and math.isfinite(value) and 0.0 <= value <= most):
-            bounds = "at least 0" if most == math.inf else f"between 0 and {most:g}"
-            problems.append(f"{where}.{field}={value!r} must be {bounds}")
+    weight = entry.get("weight", 0.0)
+    if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight >= 0.0):
+        problems.append(f"{where}.weight={weight!r} must be at least 0")
     return problems
 
 
@@ -74,7 +71,7 @@ def describe(mixture: list[Component], split: str) -> list[str]:
     return [
         f"{data_set.name}, {len(datasets.records(data_set, split))} pairs in {split}, "
         f"weight {weight:g}"
-        for data_set, weight, _ in mixture
+        for data_set, weight in mixture
     ]
 
 
@@ -91,7 +88,7 @@ def read_labels(
       UserError: a set has no such split, or names outside the vocabulary.
     """
     labels, shares = [], []
-    for data_set, weight, _ in mixture:
+    for data_set, weight in mixture:
         records = datasets.records(data_set, split, images=False)
         problems = []
         for record in map(records.__getitem__, range(len(records))):
@@ -118,10 +115,10 @@ def training_parts(
     return [
         pipeline.Part(
             datasets.records(data_set, data.train_split),
-            pipeline.CropAndAugment(data.crop, full_frame_probability, data.jitter, vocabulary),
+            pipeline.Augment(data.view, data.crop, data.crops, vocabulary, Targets(data.contrast)),
             weight,
         )
-        for data_set, weight, full_frame_probability in mixture
+        for data_set, weight in mixture
     ]
 
 

@@ -8,22 +8,16 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import cv2
 import grain.python as grain
 import jax
 import numpy as np
 
+from egmt_jax.data.examples import Targets, enlarge_to, make_example
 from egmt_jax.entities import Vocabulary
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
 from egmt_jax.io.pairs import Pair
 from egmt_jax.io.valid import no_data_border
-
-SLIVER = 0.002
-"""Share of a crop that the mask of an entity must cover for the entity to count as present."""
-
-LABELLED_SHARE = 0.6
-"""Share of a pair that a crop must show to have its labels, unless it is the largest square."""
 
 WORKER_GRACE = 20.0
 """Seconds that worker processes continue after SIGTERM: a signal to the process group must not stop
@@ -96,96 +90,34 @@ def multi_hot(names: Sequence[str], vocabulary: Vocabulary) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class CropAndAugment(grain.RandomMapTransform):
-    """A record -> one training example: a square crop, or the largest square of the pair, reduced.
+class Augment(grain.RandomMapTransform):
+    """A record -> one training example, see `egmt_jax.data.examples.make_example`.
 
     Attributes:
-      size: side of the example in pixels.
-      full_frame_probability: probability of the largest square of the pair instead of a crop.
-      jitter: largest change of the infrared gain and of both gammas, as a natural logarithm.
+      view: side of the canvas of a view in pixels, a multiple of 8.
+      crop: side of the crops in pixels, and their number.
+      crops: number of crops.
+      targets: computes the target picture of a pair, and keeps it for later epochs.
     """
 
-    size: int
-    full_frame_probability: float
-    jitter: float
+    view: int
+    crop: int
+    crops: int
     vocabulary: Vocabulary
+    targets: Targets
 
     def random_map(self, element: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         """Returns one example of a batch, see `training_batches`."""
-        pair = to_pair(element)
-        height, width = pair.visible.shape[:2]
-        short = min(height, width)
-        full = rng.random() < self.full_frame_probability
-        side = short if full else min(self.size, short)
-        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-        window = np.s_[top : top + side, left : left + side]
-        # Of a wide pair the largest square shows less than the share, but nothing shows more.
-        full |= side * side >= LABELLED_SHARE * height * width
-
-        def crop(image):
-            image = image[window]
-            if side != self.size:
-                method = cv2.INTER_AREA if side > self.size else cv2.INTER_LINEAR
-                image = cv2.resize(image, (self.size, self.size), interpolation=method)
-            return image.astype(np.float32) / np.float32(255.0)
-
-        visible, infrared = crop(pair.luma), crop(pair.infrared[..., 0])
-        masks = {name: crop(mask) for name, mask in (pair.masks or {}).items() if mask.any()}
-        has_infrared = np.ones((self.size, self.size), bool)
-        if pair.has_infrared is not None:
-            has_infrared = crop(np.uint8(255) * pair.has_infrared.astype(np.uint8)) > 0.999
-        shares = {name: float(mask.mean()) for name, mask in masks.items()}
-        # A sliver counts neither as in the crop nor as absent.
-        seen = {name: share > 0.0 for name, share in shares.items() if not 0.0 < share < SLIVER}
-        labels, known = self._labels(pair, seen, full)
-        guide = labels * multi_hot(pair.entities, self.vocabulary) * known
-        ids = np.full(MOST_ENTITIES, -1, np.int32)
-        planes = np.zeros((self.size, self.size, MOST_ENTITIES), np.float32)
-        listed = [name for name in pair.entities if name in masks]
-        for slot, name in enumerate(list(dict.fromkeys([*listed, *masks]))[:MOST_ENTITIES]):
-            if name in seen:
-                ids[slot], planes[..., slot] = self.vocabulary.id_of(name), masks[name]
-        if pair.masks is None:
-            entities = map(self.vocabulary.id_of, pair.entities)
-            guiding = [entity for entity in entities if guide[entity]]
-            ids[: len(guiding)] = guiding
-        flip = np.s_[:, :: -1 if rng.random() < 0.5 else 1]
-        changes = np.exp(rng.uniform(-1, 1, 3) * self.jitter)
-        gain, gamma_visible, gamma_infrared = changes.tolist()  # Python floats keep float32
-        infrared = np.clip(infrared**gamma_infrared * gain, 0.0, 1.0)
-        return {
-            "visible": (visible**gamma_visible)[flip][..., None],
-            "infrared": infrared[flip][..., None],
-            "has_infrared": has_infrared[flip],
-            "entity_ids": ids,
-            "guide": guide,
-            "labels": labels,
-            "labelled": known,
-            "masks": planes[flip],
-            "masked": np.bool_(pair.masks is not None),
-        }
-
-    def _labels(self, pair: Pair, seen: dict[str, bool], full: bool):
-        """Labels of a crop, float32 [K], and for which entities they are known, bool [K].
-
-        What is absent from the pair is absent from the crop; what is present is known to be in the
-        crop, or not, by its mask, or because the crop shows most of the pair. Where nobody looked
-        for everything, the entities of a pair are its labels, as in the paper.
-        """
-        names = pair.entities if pair.present is None else pair.present
-        labels = multi_hot(names, self.vocabulary)
-        known = np.full(labels.shape, pair.present is not None or bool(names))
-        for name in () if full else names:
-            entity = self.vocabulary.id_of(name)
-            labels[entity], known[entity] = seen.get(name, False), name in seen
-        return labels, known
+        pair = enlarge_to(self.crop, to_pair(element))
+        sizes = self.view, self.crop, self.crops
+        return make_example(pair, self.targets.of(pair), self.vocabulary, *sizes, rng)
 
 
 class Part(NamedTuple):
     """One set of a mixture; `weight` is the relative number of its examples."""
 
     records: Records
-    transform: CropAndAugment
+    transform: Augment
     weight: float = 1.0
 
 
@@ -209,16 +141,22 @@ def training_batches(
 
     Returns:
       An iterable of dicts:
-        `visible`, `infrared`: float32 [B, S, S, 1] in [0, 1], luma and infrared;
-        `has_infrared`: bool [B, S, S], False where the infrared image holds no data;
-        `masks`: float32 [B, S, S, 8] in [0, 1], masks of the entities in `entity_ids`;
+        `view`: float32 [B, V, V, 5], see `models.make_view`; zeros beyond
+        `extent`: int32 [B, 2], its rows and columns;
+        `factor`: float32 [B], pixels of the pair per pixel of the view;
+        `visible`, `infrared`, `target`: uint8 [B, N, S, S, 1], N crops of luma, infrared (luma
+          where there are no data) and the target picture;
+        `origin`: int32 [B, N, 2], row and column of the crops in the part of the pair that the view
+          shows;
+        `entity_ids`: int32 [B, 8], entities with masks, padded with -1;
+        `salience`: float32 [B, 8], what their guidance adds to the target;
+        `masks`: uint8 [B, N, S, S, 8], their masks in the crops;
+        `coverage`: float32 [B, V/8, V/8, 8] in [0, 1], their shares of the cells of the view;
         `masked`: bool [B], whether masks are known;
-        `entity_ids`: int32 [B, 8], padded with -1;
-        `guide`: float32 [B, K], entities that may guide: those of the pair that are known to be in
-          the crop. A small crop without masks has none;
+        `guide`: float32 [B, K], entities that may guide: those of the pair with a mask in the view;
         `labels`: float32 [B, K], what the classifier should predict;
         `labelled`: bool [B, K], whether a label is known. What an annotated pair lacks is known to
-          be absent from every crop; of what it shows, a small crop without its mask knows nothing.
+          be absent; of what it shows, a small view without its mask knows nothing.
 
     Raises:
       UserError: the batch does not split evenly over the processes.

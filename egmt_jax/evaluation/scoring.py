@@ -30,7 +30,7 @@ def score(
 
     def fusions():
         for pair, guidance in guided(pairs, policy):
-            fused = fuser(pair.luma, pair.infrared, guidance)
+            fused = fuser(pair.visible, pair.infrared, guidance)
             if pair.present is not None:
                 probabilities.append(list(fused.probabilities.values()))
                 labels.append([name in pair.present for name in fuser.names])

@@ -46,7 +46,7 @@ def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path
     rows = []
     pairs = guided(_pairs(run, "Exporting"), config.evaluation.guidance)
     for index, (pair, guidance) in enumerate(pairs):
-        grey = to_uint8(run.fuser(pair.luma, pair.infrared, guidance).luma)
+        grey = to_uint8(run.fuser(pair.visible, pair.infrared, guidance).luma)
         color = with_chroma(grey, pair.visible)
         write_png(run.folder / "grey" / f"{pair.id}.png", grey)
         write_png(run.folder / "color" / f"{pair.id}.png", color)

@@ -43,7 +43,7 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) 
         for entity in small[:most] if others else ():
             row: dict = {"id": pair.id, "entity": entity, "absent": str(rng.choice(others))}
             for key, name in (("named", entity), ("not_named", row["absent"])):
-                luma = fuser(pair.luma, pair.infrared, Guidance((name,))).luma
+                luma = fuser(pair.visible, pair.infrared, Guidance((name,))).luma
                 row[key] = contrast(luma, masks[entity])
             rows.append(row)
     return rows

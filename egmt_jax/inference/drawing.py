@@ -91,7 +91,7 @@ def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> UInt8[np.ndarray, "h w 3
     fuser = Fuser(model, load_vocabulary().names)
     rows = []
     for pair in pairs:
-        fused = fuser(pair.luma, pair.infrared)
+        fused = fuser(pair.visible, pair.infrared)
         picture = _fit(as_rgb(fused.image))  # before drawing, so that labels stay legible
         panels = [
             attention_panel(picture, cv2.resize(fused.attention(name), picture.shape[1::-1]), name)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 
 from egmt_jax.entities import embed, load_vocabulary
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
@@ -24,7 +24,7 @@ from egmt_jax.io.images import with_chroma
 from egmt_jax.io.thermal import InfraredRange, check_float, infrared_to_unit
 from egmt_jax.io.valid import no_data_border
 from egmt_jax.models import EGMT, PREDICTED, Context, Guidance, Visual
-from egmt_jax.models.egmt import CONTEXT_SIDE, SMALLEST_SIDE
+from egmt_jax.models.egmt import SMALLEST_SIDE
 from egmt_jax.weights import packed
 
 TILES = ((352, 544), (480, 640))  # shapes to render in, margins included
@@ -176,23 +176,24 @@ class Fuser:
             found = f"visible {luma.shape} and infrared {values.shape}"
             raise UserError(f"{found} differ in size (rows, columns); resample one of them first")
         unit = infrared_to_unit(values, infrared_range, black_hot)
-        return self.fuse_luma(visible, luma, fill_border(values, unit, luma), guidance)
+        return self.fuse_luma(visible, luma, *fill_border(values, unit, luma), guidance)
 
     def fuse_luma(
         self,
         visible: np.ndarray,
         luma: Image,
         infrared: Image,
+        has_infrared: Bool[np.ndarray, "h w"] | None,
         guidance: Guidance,
         smooth: Callable[[Visual], Visual] | None = None,
     ) -> Fused:
         """Fuses with resolved guidance.
 
-        `visible` gives the result its colour; `smooth` averages features over frames of a video.
+        `infrared` shows luma where it holds no data, see `fill_border`; `visible` gives the result
+        its colour; `smooth` averages features over frames of a video.
         """
-        (small, factor), (small_infrared, _) = map(tiles.reduce_image, (luma, infrared))
-        canvas = tiles.to_canvas(small, small_infrared, (CONTEXT_SIDE, CONTEXT_SIDE))
-        visual = self._visual(self._state, *canvas)
+        view, valid, factor = tiles.make_view(visible, luma, infrared, has_infrared)
+        visual = self._visual(self._state, view, valid)
         visual = dataclasses.replace(visual, cell_size=visual.cell_size * np.float32(factor))
         visual = smooth(visual) if smooth else visual
         context = self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
@@ -259,13 +260,18 @@ def to_luma(image: np.ndarray, name: str, deep: bool = False) -> Shaped[np.ndarr
     return np.clip(image.astype(np.float32) / scale, 0.0, 1.0)  # rounding of the weighted sum
 
 
-def fill_border(values: np.ndarray, unit: Image, luma: Image) -> Image:
-    """Puts visible luma into no-data borders of infrared `unit`, of `values` in their own depth."""
+def fill_border(
+    values: np.ndarray, unit: Image, luma: Image
+) -> tuple[Image, Bool[np.ndarray, "h w"] | None]:
+    """Puts visible luma into no-data borders of infrared `unit`, of `values` in their own depth.
+
+    Returns the image and where it holds data; None: everywhere.
+    """
     if min(values.shape) < SMALLEST_WITH_BORDER or (valid := no_data_border(values)).all():
-        return unit
+        return unit, None
     if unit.dtype != luma.dtype:
         unit, luma = tiles.to_unit_range(unit), tiles.to_unit_range(luma)
-    return np.where(valid, unit, luma)
+    return np.where(valid, unit, luma), valid
 
 
 @functools.lru_cache(maxsize=4)

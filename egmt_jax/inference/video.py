@@ -69,13 +69,13 @@ class VideoFuser:
         luma, values = images.to_grey(visible), images.to_grey(infrared)
         is_first = not self._thumbnails
         unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
-        unit = fill_border(values, unit, luma)
+        unit, valid = fill_border(values, unit, luma)
         size, method = (THUMBNAIL, THUMBNAIL), cv2.INTER_AREA
         now = [to_unit_range(cv2.resize(x, size, interpolation=method)) for x in (luma, unit)]
         before, self._thumbnails = self._thumbnails, now
         if any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False)):
             self._average = None
-        return self._fuser.fuse_luma(visible, luma, unit, self._guidance, self._smooth)
+        return self._fuser.fuse_luma(visible, luma, unit, valid, self._guidance, self._smooth)
 
     def _smooth(self, visual: Visual) -> Visual:
         if self._average is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
 from egmt_jax.errors import UserError
 
@@ -110,6 +110,14 @@ def with_chroma(
     ycrcb[..., 0] = luma
     image = cv2.cvtColor(ycrcb, cv2.COLOR_YCrCb2RGB)
     return np.clip(image, 0.0, 1.0).astype(dtype) if dtype.kind == "f" else image
+
+
+def chroma(image: Shaped[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]:
+    """Cb and Cr (BT.601) in [-0.5, 0.5] of an RGB image: uint8, uint16, or float in [0, 1]."""
+    largest = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
+    rgb = image.astype(np.float32) / np.float32(largest)
+    luma = rgb @ np.float32([0.299, 0.587, 0.114])
+    return np.stack([0.564 * (rgb[..., 2] - luma), 0.713 * (rgb[..., 0] - luma)], axis=-1)
 
 
 def is_colourful(image: Shaped[np.ndarray, "h w c"]) -> bool:

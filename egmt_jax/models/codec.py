@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from egmt_jax.models.layers import Conv, Residual, activation, pixel_shuffle, pixel_unshuffle
 
-RESIDUAL_BOUND = 0.25
+WEIGHT_BOUND, RESIDUAL_BOUND = 2.0, 0.5
 
 
 class Encoder(nnx.Module):
@@ -45,9 +45,9 @@ class Encoder(nnx.Module):
 class Decoder(nnx.Module):
     """Decodes joined deep features and shallow features into fused luma before the tone step.
 
-    The output is a per-pixel blend of the inputs plus a residual in [-0.25, 0.25]: full-size detail
-    comes from the inputs, and at initialisation the output is their average. Arguments as in
-    `Encoder`.
+    The output is a V + b I + c about mid-grey, with a and b in [0, 2] and c in [-0.5, 0.5] per
+    pixel: full-size detail comes from the inputs, and the output is nearly a local mixture of both.
+    At initialisation it is their sum. Arguments as in `Encoder`.
     """
 
     def __init__(self, width: int, patch: int, **kwargs: Any):
@@ -56,7 +56,7 @@ class Decoder(nnx.Module):
         self.up = Conv(2 * width, 4 * width, 1, **kwargs)
         self.join = Conv(3 * width, width, 1, **kwargs)
         self.shallow = Conv(width, width, **kwargs)
-        self.output = Conv(width, 2 * patch * patch, zero=True, **kwargs)
+        self.output = Conv(width, 3 * patch * patch, zero=True, **kwargs)
 
     def __call__(
         self,
@@ -74,6 +74,6 @@ class Decoder(nnx.Module):
         x = activation(self.shallow(x, shallow_mask))
         x = pixel_shuffle(self.output(x, shallow_mask), self.patch).astype(jnp.float32)
         visible, infrared = images
-        blend = jax.nn.sigmoid(x[..., :1])
-        residual = RESIDUAL_BOUND * jnp.tanh(x[..., 1:])
-        return infrared + blend * (visible - infrared) + residual
+        weights = WEIGHT_BOUND * jax.nn.sigmoid(x[..., :2])
+        mixture = weights[..., :1] * (visible - 0.5) + weights[..., 1:] * (infrared - 0.5)
+        return 0.5 + mixture + RESIDUAL_BOUND * jnp.tanh(x[..., 2:])

@@ -23,17 +23,18 @@ from egmt_jax.models.interaction import (
 )
 from egmt_jax.models.layers import Conv, activation
 
-CONTEXT_SIDE = 256
-"""Longest side, in pixels, of the reduced pair that the context is computed from."""
+CONTEXT_SIDE = 384
+"""Longest side, in pixels, of the reduced pair (the view) that the context is computed from."""
 
 CELL = 8
-"""Side of a cell of the grid of visual tokens, in pixels of the reduced pair."""
+"""Side of a cell of the grid of visual tokens, in pixels of the view."""
 
 SMALLEST_SIDE = 16
-GAIN_BOUNDS = (0.8, 1.6)
-OFFSET_BOUND = 0.4
+GAIN_BOUNDS = (0.5, 1.8)
+OFFSET_BOUND = 0.6
 
 Image = Float[Array, "b h w 1"]
+View = Float[Array, "b h w 5"]
 Valid = Bool[Array, "b h w"] | None
 """The real pixels of a padded batch, at the top left of each image; None: all."""
 
@@ -53,7 +54,7 @@ class Visual:
       into_infrared: float32 [B, 2C, 2C], maps visible features into the infrared stream.
       tokens: [B, h, w, T], visual tokens on a grid over the pair.
       similarity: float32 [B, h, w, K], similarity of each token to each entity of the vocabulary.
-      tone: float32 [B, 2], gain in [0.8, 1.6] and offset in [-0.4, 0.4].
+      tone: float32 [B, 2], gain in [0.5, 1.8] about mid-grey and offset in [-0.6, 0.6].
       cells: int32 [B, 2], rows and columns of the grid that cover real pixels.
       cell_size: float32 [B], pixels of the pair per cell.
     """
@@ -104,7 +105,8 @@ class EGMT(nnx.Module):
       width: C, channels at 1/patch scale; 2C at 1/(2 patch) scale.
       patch: factor of the first pixel-unshuffle, 2 or 4.
       tokens: channels of the visual tokens.
-      token_blocks: residual blocks on the token grid.
+      deep_tokens: channels of the grid of half the resolution, where most of recognition happens.
+      token_blocks: residual blocks on that grid.
       heads: heads of the attention between the streams; must divide 2 width.
       dimension: width of the attention to entities.
       visual_interaction: whether the streams attend to each other; False for ablations.
@@ -123,7 +125,8 @@ class EGMT(nnx.Module):
         width: int = 32,
         patch: int = 2,
         tokens: int = 96,
-        token_blocks: int = 2,
+        deep_tokens: int = 160,
+        token_blocks: int = 3,
         heads: int = 4,
         dimension: int = 64,
         visual_interaction: bool = True,
@@ -150,16 +153,13 @@ class EGMT(nnx.Module):
             self.visible_attention = ChannelAttention(2 * width, heads, **kwargs)
             self.infrared_attention = ChannelAttention(2 * width, heads, **kwargs)
         self.join = Conv(4 * width, 2 * width, 1, **kwargs)
-        # The token grid is the same for every patch: 1/8 of the reduced size.
-        self.token_unshuffle = CELL // (2 * patch)
-        token_inputs = 2 * width * self.token_unshuffle**2
-        self.visual_tokens = VisualTokens(token_inputs, tokens, token_blocks, **kwargs)
+        self.visual_tokens = VisualTokens(tokens, deep_tokens, token_blocks, **kwargs)
         self.entity_attention = EntityAttention(
             tokens, text, dimension, 2 * width, level=entity_level, **kwargs
         )
         self.classifier = Classifier(entities)
         self.decoder = Decoder(width, patch, **kwargs)
-        self.tone_hidden = nnx.Linear(tokens + 6, 32, rngs=rngs)
+        self.tone_hidden = nnx.Linear(tokens + 8, 32, rngs=rngs)
         self.tone_output = nnx.Linear(32, 2, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     @property
@@ -168,28 +168,26 @@ class EGMT(nnx.Module):
         # Encoder 2, decoder 1, output 1; at 2 patch: encoder 1, decoder 2, alignment to cells 1.
         return 4 * self.patch + 4 * 2 * self.patch
 
-    def visual(self, visible: Image, infrared: Image, valid: Valid = None) -> Visual:
-        """Computes the global features on a copy whose long side has at most 256 pixels."""
-        _check(visible, infrared)
-        pair = jnp.concatenate([visible, infrared], axis=-1)
-        pair, extent, factor = layers.reduce_to(pair, valid, CONTEXT_SIDE)
-        statistics = _statistics(pair, layers.top_left_mask(extent, pair.shape[1:3]))
-        _, _, deep, (_, mask) = self._encode(pair, extent)
+    def visual(self, view: View, valid: Valid = None) -> Visual:
+        """Computes the global features from a view of the pair, see `make_view`.
+
+        A view whose long side has more than `CONTEXT_SIDE` pixels is reduced to it.
+        """
+        view, extent, factor = layers.reduce_to(view, valid, CONTEXT_SIDE)
+        pair = jnp.stack([view[..., 0], view[..., 3]], axis=-1)
+        statistics = _statistics(pair, layers.top_left_mask(extent, view.shape[1:3]))
         if self.visual_interaction:
+            # Correlations of channels need fewer pixels than the recognition of small things.
+            _, _, deep, _ = self._encode(*layers.halve(pair, extent))
             into_visible = self.visible_attention.matrix(*deep)
             into_infrared = self.infrared_attention.matrix(*deep[::-1])
         else:
-            batch, _, _, channels = deep[0].shape
+            batch, channels = view.shape[0], self.join.conv.in_features // 2
             into_visible = into_infrared = jnp.zeros((batch, channels, channels))
-        joined = self._join(deep, into_visible, into_infrared, mask)
-        cells = layers.divide_up(extent, CELL)
-        padding = [(0, -side % self.token_unshuffle) for side in joined.shape[1:3]]
-        joined = jnp.pad(joined, ((0, 0), *padding, (0, 0)))
-        joined = layers.pixel_unshuffle(joined, self.token_unshuffle)
-        token_mask = layers.top_left_mask(cells, joined.shape[1:3])
-        tokens = self.visual_tokens(joined, token_mask)
-        features = self._centred(self.text_features[...])
-        similarity = self.entity_attention.similarity(tokens, features)
+        tokens, token_mask = self.visual_tokens(view, extent)
+        similarity = self.entity_attention.similarity(
+            tokens, self._centred(self.text_features[...])
+        )
         mean = jnp.sum(tokens.astype(jnp.float32), axis=(1, 2)) / jnp.sum(token_mask, axis=(1, 2))
         return Visual(
             into_visible=into_visible,
@@ -198,7 +196,7 @@ class EGMT(nnx.Module):
             similarity=similarity,
             entity_logits=self.classifier(similarity, token_mask),
             tone=self._tone(jnp.concatenate([mean, statistics], axis=1)),
-            cells=cells,
+            cells=layers.divide_up(extent, CELL),
             cell_size=CELL * factor,
         )
 
@@ -228,11 +226,12 @@ class EGMT(nnx.Module):
         infrared: Image,
         context: Context,
         valid: Valid = None,
-        origin: tuple[int | Int[Array, ""], int | Int[Array, ""]] = (0, 0),
+        origin: tuple[Any, Any] = (0, 0),
     ) -> Image:
         """Fuses a pair, or a tile of it, with the context of the pair; local to `receptive_field`.
 
-        `origin` is the row and column of the tile's first pixel in the pair, multiples of 2 patch.
+        `origin` is the row and column of the tile's first pixel in the pair, integers or int32 [B].
+        Tiles join without seams if they are multiples of 2 patch.
         The result is float32 in [0, 1], with a straight-through gradient at the clip.
         """
         _check(visible, infrared)
@@ -247,14 +246,21 @@ class EGMT(nnx.Module):
         joined = layers.masked(joined * (1.0 + scale) + shift, masks[1])
         fused = self.decoder(joined, shallow, images, *masks)
         gain, offset = visual.tone[:, :1, None, None], visual.tone[:, 1:, None, None]
-        fused = (gain * fused + offset)[:, :rows, :columns]
+        fused = (gain * (fused - 0.5) + 0.5 + offset)[:, :rows, :columns]
         return fused + jax.lax.stop_gradient(jnp.clip(fused, 0.0, 1.0) - fused)
 
     def __call__(
-        self, visible: Image, infrared: Image, guidance: Guidance = PREDICTED, valid: Valid = None
+        self,
+        visible: Image,
+        infrared: Image,
+        guidance: Guidance = PREDICTED,
+        valid: Valid = None,
+        chroma: Float[Array, "b h w 2"] | None = None,
+        has_infrared: Image | None = None,
     ) -> Fusion:
-        """Fuses pairs."""
-        context = self.guide(self.visual(visible, infrared, valid), guidance)
+        """Fuses pairs; for `chroma` and `has_infrared` see `make_view`."""
+        view = make_view(visible, infrared, chroma, has_infrared)
+        context = self.guide(self.visual(view, valid), guidance)
         luma = self.render(visible, infrared, context, valid)
         return Fusion(luma, context.visual.entity_logits, context)
 
@@ -303,6 +309,29 @@ class EGMT(nnx.Module):
         return (features - jnp.broadcast_to(mean, features.shape)) * features.shape[-1] ** 0.5
 
 
+def make_view(
+    visible: Image,
+    infrared: Image,
+    chroma: Float[Array, "b h w 2"] | None = None,
+    has_infrared: Image | None = None,
+) -> View:
+    """What `EGMT.visual` sees of a pair, as five channels.
+
+    Args:
+      visible: luma, as for `EGMT.render`.
+      infrared: as for `EGMT.render`.
+      chroma: Cb and Cr (BT.601) in [-0.5, 0.5]; None: a grey image.
+      has_infrared: 1 where the infrared image holds data, else 0; None: everywhere.
+
+    Raises:
+      ValueError: the shapes do not fit.
+    """
+    _check(visible, infrared)
+    chroma = jnp.zeros((*visible.shape[:3], 2)) if chroma is None else chroma
+    has_infrared = jnp.ones_like(visible) if has_infrared is None else has_infrared
+    return jnp.concatenate([visible, chroma, infrared, has_infrared], axis=-1)
+
+
 def _check(visible, infrared):
     """Raises ValueError for shapes that cannot be fused."""
     if visible.ndim != 4 or visible.shape[-1] != 1 or visible.shape != infrared.shape:
@@ -315,10 +344,11 @@ def _check(visible, infrared):
 
 
 def _statistics(pair, mask):
-    """Means of both images, of their maximum and minimum; deviations of both images: [B, 6]."""
-    extremes = (extreme(pair, axis=-1, keepdims=True) for extreme in (jnp.max, jnp.min))
-    values = jnp.concatenate([pair, *extremes], axis=-1)
+    """Means and deviations of both images, of their maximum and of their sum: [B, 8]."""
+    visible, infrared = pair[..., :1], pair[..., 1:]
+    values = [pair, jnp.maximum(visible, infrared), visible + infrared]
+    values = jnp.concatenate(values, axis=-1)
     area = jnp.sum(mask, axis=(1, 2))
     mean = jnp.sum(values * mask, axis=(1, 2)) / area
-    square = jnp.sum(jnp.square((pair - mean[:, None, None, :2]) * mask), axis=(1, 2)) / area
+    square = jnp.sum(jnp.square((values - mean[:, None, None]) * mask), axis=(1, 2)) / area
     return jnp.concatenate([mean, jnp.sqrt(square + 1e-6)], axis=1)

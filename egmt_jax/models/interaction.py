@@ -5,9 +5,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from egmt_jax.models.layers import Conv, Features, Mask, Residual, activation, masked
+from egmt_jax.models.layers import (
+    Conv,
+    Features,
+    Mask,
+    Residual,
+    activation,
+    divide_up,
+    masked,
+    pixel_shuffle,
+    pixel_unshuffle,
+    replicate_edge,
+    top_left_mask,
+)
 
 
 class ChannelAttention(nnx.Module):
@@ -47,26 +59,58 @@ class ChannelAttention(nnx.Module):
 
 
 class VisualTokens(nnx.Module):
-    """Tokens of the joined streams on a coarse grid, each with a summary of the image added.
+    """Recognition: tokens of the pair on a coarse grid, each with a summary of the pair added.
 
-    The classifier, the tone and the entity attention read them. They do not depend on any text.
+    Convolutions at 1/4 and 1/8 scale of the view keep small things apart; most blocks run at 1/16
+    scale, where they see far. Both scales are added at 1/8. The classifier, the tone and the
+    entity attention read the tokens; they do not depend on any text.
+
+    Args:
+      channels: at 1/8 scale, and of the tokens; half as many at 1/4.
+      deep: channels at 1/16 scale.
+      blocks: residual blocks at 1/16 scale; one more at 1/8.
+      **kwargs: `dtype` of the computation and `rngs`.
     """
 
-    def __init__(self, inputs: int, channels: int, blocks: int, *, dtype: Any, rngs: nnx.Rngs):
-        self.enter = Conv(inputs, channels, 1, dtype=dtype, rngs=rngs)
-        self.blocks = nnx.List([Residual(channels, dtype=dtype, rngs=rngs) for _ in range(blocks)])
-        self.summary = nnx.Linear(channels, channels, dtype=dtype, rngs=rngs)
-        self.normalise = nnx.RMSNorm(channels, rngs=rngs)
+    def __init__(self, channels: int, deep: int, blocks: int, **kwargs: Any):
+        half = max(channels // 2, 8)
+        self.stem = Conv(5 * 16, half, **kwargs)
+        self.enter = Conv(4 * half, channels, 1, **kwargs)
+        self.shallow = Residual(channels, **kwargs)
+        self.down = Conv(4 * channels, deep, 1, **kwargs)
+        self.blocks = nnx.List([Residual(deep, **kwargs) for _ in range(blocks)])
+        self.up = Conv(deep, 4 * channels, 1, **kwargs)
+        self.join = Conv(channels, channels, **kwargs)
+        self.summary = nnx.Linear(channels, channels, **kwargs)
+        self.normalise = nnx.RMSNorm(channels, rngs=kwargs["rngs"])
 
-    def __call__(self, x: Features, mask: Mask) -> Features:
-        """[B, h, w, inputs] with mask 1 on real cells -> [B, h, w, channels], 0 elsewhere."""
-        x = activation(self.enter(x, mask))
+    def __call__(
+        self, view: Float[Array, "b h w 5"], extent: Int[Array, "b 2"]
+    ) -> tuple[Float[Array, "b y x c"], Mask]:
+        """Tokens [B, Y, X, channels], 0 outside the mask, and the mask of real cells.
+
+        Y and X are H / 8 and W / 8, rounded up to even numbers.
+        """
+        cells = divide_up(extent, 16)
+        grid = [divide_up(side, 16) for side in view.shape[1:3]]
+
+        def mask(pitch):
+            return top_left_mask(cells * pitch, tuple(side * pitch for side in grid))
+
+        view = replicate_edge(view, extent, tuple(16 * side for side in grid))
+        x = activation(self.stem(pixel_unshuffle(masked(view, mask(16)), 4), mask(4)))
+        x = activation(self.enter(pixel_unshuffle(x, 2), mask(2)))
+        shallow = self.shallow(x, mask(2))
+        x = activation(self.down(pixel_unshuffle(shallow, 2), mask(1)))
         for block in self.blocks:
-            x = block(x, mask)
-        x = masked(self.normalise(x.astype(jnp.float32)), mask)
-        mean = jnp.sum(x, axis=(1, 2)) / jnp.sum(mask, axis=(1, 2))
+            x = block(x, mask(1))
+        x = shallow + pixel_shuffle(self.up(x, mask(1)), 2)
+        real = top_left_mask(divide_up(extent, 8), x.shape[1:3])
+        x = activation(self.join(activation(x), mask(2)))
+        x = masked(self.normalise(x.astype(jnp.float32)), real)
+        mean = jnp.sum(x, axis=(1, 2)) / jnp.sum(real, axis=(1, 2))
         x = x.astype(self.summary.dtype)
-        return masked(x + self.summary(mean)[:, None, None, :], mask)
+        return masked(x + self.summary(mean)[:, None, None, :], real), real
 
 
 ENTITY_LEVELS = ("attention", "average", "none")

@@ -145,6 +145,17 @@ def reduce_to(
     return x, divide_up(extent * side, longest[:, None]), factor
 
 
+def halve(
+    x: Float[Array, "b h w c"], extent: Int[Array, "b 2"]
+) -> tuple[Float[Array, "b y x c"], Int[Array, "b 2"]]:
+    """Means of 2x2 pixels, and the extent of the result; an odd last row or column is repeated."""
+    half = divide_up(extent, 2)
+    x = replicate_edge(x, extent, tuple(2 * divide_up(side, 2) for side in x.shape[1:3]))
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+    return masked(x, top_left_mask(half, x.shape[1:3])), half
+
+
 def sample_grid(
     grid: Float[Array, "b h w c"],
     cells: Int[Array, "b 2"],
@@ -161,13 +172,13 @@ def sample_grid(
       cell_size: pixels per cell.
       size: rows and columns of the result.
       pitch: pixels between positions.
-      origin: row and column in pixels where the result begins.
+      origin: row and column in pixels where the result begins, integers or int32 [B].
     """
 
     def weights(axis):
         centre = (jnp.arange(size[axis], dtype=jnp.float32) + 0.5) * pitch
-        centre += jnp.asarray(origin[axis], jnp.float32)
-        positions = centre[None, :] / cell_size[:, None] - 0.5
+        start = jnp.asarray(origin[axis], jnp.float32).reshape(-1, 1)
+        positions = (start + centre[None, :]) / cell_size[:, None] - 0.5
         last = cells[:, axis, None].astype(jnp.float32) - 1.0
         return linear_weights(positions, last, grid.shape[1 + axis]).astype(grid.dtype)
 

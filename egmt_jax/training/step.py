@@ -11,13 +11,14 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from egmt_jax.models import Guidance
+from egmt_jax.models import Guidance, layers
 from egmt_jax.training import losses, targets
 
 SOURCES = ("own", "shuffled")
-TERMS: tuple[str, ...] = ("intensity", "prominence", "gradient", "contrast", "exposure")
-TERMS += ("structure", "information", "edges", "complementarity", "mutual_information")
-TERMS += ("classification", "localisation")
+SELF_GUIDED = 0.5
+"""How far the target raises entities that the classifier should choose, relative to named ones."""
+
+TERMS = ("intensity", "gradient", "structure", "prominence", "classification", "localisation")
 
 
 @jax.tree_util.register_dataclass
@@ -55,11 +56,6 @@ class Objective:
     unguided: float = 0.0
     keep: float = 1.0
     distractors: float = 0.0
-    boost: float = 0.0
-    additive: float = 0.0
-    emphasis: float = 0.0
-    sharpen: float = 1.0
-    contrast: float = 1.0
 
 
 def make_optimizer(
@@ -108,7 +104,7 @@ def draw_guidance(
     self_guided = mode < objective.self_guided
     unguided = mode > 1.0 - objective.unguided
     model = jnp.where(self_guided, probabilities, jnp.where(unguided, 0.0, kept + absent))
-    target = jnp.where(self_guided, candidates, jnp.where(unguided, 0.0, kept))
+    target = jnp.where(self_guided, SELF_GUIDED * candidates, jnp.where(unguided, 0.0, kept))
     return model, target
 
 
@@ -123,14 +119,17 @@ def loss_terms(
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     """Computes the weighted sum of the loss terms on a batch of `pipeline.training_batches`.
 
+    Terms of images are divided by their value for the average of both images, so that weights are
+    priorities.
+
     Returns:
       The sum, and a dict of the unweighted terms with weights above 0 and of the sum, `loss`.
     """
     model = nnx.merge(graphdef, params, constants)
-    visible = batch["visible"]
-    # Without infrared data the fused image should be the visible one: so all losses agree on it.
-    infrared = jnp.where(batch["has_infrared"][..., None], batch["infrared"], visible)
-    visual = model.visual(visible, infrared)
+    views, crops = batch["visible"].shape[:2]
+    valid = layers.top_left_mask(batch["extent"], batch["view"].shape[1:3])[..., 0] > 0.0
+    visual = model.visual(batch["view"], valid)
+    visual = dataclasses.replace(visual, cell_size=visual.cell_size * batch["factor"])
     candidates = batch["guide"]
     if objective.source == "shuffled":
         candidates = jnp.roll(candidates, 1, axis=0)
@@ -139,36 +138,45 @@ def loss_terms(
         key, candidates, batch["labels"], probabilities, objective
     )
     context = model.guide(visual, Guidance(weight=weight))
-    fused = model.render(visible, infrared, context)
-    ids, masked = batch["entity_ids"], batch["masked"]
-    guiding = targets.guided_masks(
-        visual, context.attention, ids, batch["masks"], masked, target_weight
-    )
-    everything = jnp.where(masked[:, None, None, None], batch["masks"], guiding)
-    target = targets.intensity_target(
-        visible, infrared, guiding, objective.boost, objective.additive
-    )
-    coverage = targets.cell_coverage(
-        batch["masks"], ids, visual.similarity.shape[1:3], weight.shape[1]
-    )
-    sources = visible, infrared
-    compute = {
-        "intensity": lambda: losses.intensity(fused, target, guiding, objective.emphasis),
-        "prominence": lambda: losses.prominence(fused, target, everything),
-        "gradient": lambda: losses.gradient(fused, *sources, target, objective.sharpen),
-        "structure": lambda: losses.structure(fused, *sources),
-        "information": lambda: losses.information(fused, *sources),
-        "edges": lambda: losses.edges(fused, *sources),
-        "complementarity": lambda: losses.complementarity(fused, *sources),
-        "mutual_information": lambda: losses.mutual_information(fused, *sources),
-        "contrast": lambda: losses.contrast(fused, *sources, objective.contrast),
-        "exposure": lambda: losses.exposure(fused),
+
+    def per_crop(x):
+        return jnp.repeat(x, crops, axis=0)
+
+    def flat(name):  # [B, N, ...] -> float32 [B N, ...]
+        x = batch[name].astype(jnp.float32) / 255.0
+        return x.reshape(views * crops, *x.shape[2:])
+
+    visible, infrared, masks = flat("visible"), flat("infrared"), flat("masks")
+    origin = batch["origin"].reshape(views * crops, 2)
+    context = jax.tree.map(per_crop, context)
+    fused = model.render(visible, infrared, context, origin=(origin[:, 0], origin[:, 1]))
+    amounts = targets.of_slots(target_weight, batch["entity_ids"])
+    guiding = masks * per_crop(amounts)[:, None, None]
+    amounts = per_crop(amounts * batch["salience"])
+    target = targets.guided_target(flat("target"), masks, amounts)
+
+    def image_terms(fused):
+        return {
+            "intensity": lambda: losses.intensity(fused, target, guiding),
+            "gradient": lambda: losses.gradient(fused, target),
+            "structure": lambda: losses.structure(fused, visible, infrared),
+            "prominence": lambda: losses.prominence(fused, target, masks),
+        }
+
+    compute, plain = image_terms(fused), image_terms(0.5 * (visible + infrared))
+    cells = visual.similarity.shape[1:3]
+    counted = layers.top_left_mask(visual.cells, cells)[..., 0] > 0.0
+    counted &= batch["masked"][:, None, None]
+    ids, coverage = batch["entity_ids"], batch["coverage"][:, : cells[0], : cells[1]]
+    compute |= {
         "classification": lambda: losses.classification(
             visual.entity_logits, batch["labels"], batch["labelled"], positive_weight
         ),
-        "localisation": lambda: losses.localisation(visual.similarity, coverage, ids, masked),
+        "localisation": lambda: losses.localisation(visual.similarity, coverage, ids, counted),
     }
     terms = {name: compute[name]() for name, weight in objective.weights.items() if weight}
+    for name in terms.keys() & plain.keys():
+        terms[name] /= jnp.maximum(plain[name](), 1e-3)
     total = sum((objective.weights[name] * term for name, term in terms.items()), jnp.zeros(()))
     return total, terms | {"loss": total}
 

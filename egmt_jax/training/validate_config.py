@@ -8,7 +8,7 @@ from egmt_jax.errors import UserError
 from egmt_jax.evaluation.guidance import POLICIES
 from egmt_jax.io.pairs import SMALLEST_SIDE
 from egmt_jax.metrics import METRICS
-from egmt_jax.models.egmt import CONTEXT_SIDE
+from egmt_jax.models.egmt import CELL, CONTEXT_SIDE
 from egmt_jax.models.interaction import ENTITY_LEVELS
 from egmt_jax.training.step import SOURCES, TERMS
 
@@ -17,19 +17,20 @@ COUNT, POSITIVE_COUNT = (0, math.inf), (1, math.inf)
 
 BOUNDS = {
     "seed": (0, 2**31 - 1),
-    # VIF, as a metric and as a loss, needs the least; more than the most would be reduced, so that
-    # masks would not fit the grid of tokens.
-    "data.crop": (SMALLEST_SIDE, CONTEXT_SIDE),
-    "data.full_frame_probability": SHARE,
-    "data.jitter": (0.0, 2.0),
+    "data.view": (SMALLEST_SIDE, CONTEXT_SIDE),
+    "data.crop": (SMALLEST_SIDE, math.inf),
+    "data.crops": POSITIVE_COUNT,
+    "data.contrast": (0.25, 2.0),
     "data.batch_size": POSITIVE_COUNT,
     "data.workers": COUNT,
-    **{f"model.{name}": POSITIVE_COUNT for name in ("width", "tokens", "heads", "dimension")},
+    **{
+        f"model.{name}": POSITIVE_COUNT
+        for name in ("width", "tokens", "deep_tokens", "heads", "dimension")
+    },
     "model.patch": (2, 4),
     "model.token_blocks": COUNT,
-    **{f"guidance.{name}": SHARE for name in ("self_guided", "unguided", "keep", "additive")},
-    **{f"guidance.{name}": NOT_NEGATIVE for name in ("distractors", "boost", "emphasis")},
-    **{f"guidance.{name}": NOT_NEGATIVE for name in ("sharpen", "contrast")},
+    **{f"guidance.{name}": SHARE for name in ("self_guided", "unguided", "keep")},
+    "guidance.distractors": NOT_NEGATIVE,
     **{f"loss.{name}": (0.0, 1e6) for name in TERMS},
     **{f"optimizer.{name}": NOT_NEGATIVE for name in ("learning_rate", "weight_decay")},
     "optimizer.warmup": COUNT,
@@ -96,6 +97,7 @@ def _conflicts(fields: dict) -> list[str]:
     shares = fields["guidance.self_guided"] + fields["guidance.unguided"]
     shuffled = fields["guidance.source"] == "shuffled"
     checks = [
+        (fields["data.view"] % CELL == 0, f"data.view: must be a multiple of {CELL}"),
         (fields["model.patch"] != 3, "model.patch=3: must be 2 or 4"),
         (twice % heads == 0, f"model.heads={heads}: must divide twice the width, {twice}"),
         (shares <= 1.0, "guidance.self_guided + guidance.unguided: must be at most 1"),
