@@ -27,10 +27,10 @@ def get_config(variant: str = ""):
     config.data.name = "roadscene"
     config.data.mixture = {
         # Its masks are exact; the real sets have coarse outlines.
-        "entity_scenes": {"name": "entity_scenes/default", "weight": 2.5},
+        "entity_scenes": {"name": "entity_scenes/default", "weight": 1.0},
         "roadscene": {"name": "roadscene", "weight": 3.0},
         "tno": {"name": "tno", "weight": 0.5},
-        "msrs": {"name": "msrs", "weight": 3.0},
+        "msrs": {"name": "msrs", "weight": 4.0},
         "m3fd": {"name": "m3fd/fusion", "weight": 0.0},
     }
     config.optimizer.ema = 0.998

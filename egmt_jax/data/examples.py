@@ -12,6 +12,7 @@ from egmt_jax.entities import Vocabulary
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.io.images import chroma
 from egmt_jax.io.pairs import Pair
+from egmt_jax.io.valid import continued
 from egmt_jax.models.egmt import CELL, CONTEXT_SIDE
 
 SCALES = (0.8, 1.2)
@@ -144,10 +145,11 @@ def make_example(
     def reduced(image):
         return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
 
-    luma, infrared = window(pair.luma), window(pair.infrared[..., 0])
-    has_infrared = None if pair.has_infrared is None else window(pair.has_infrared)
-    if has_infrared is not None:
-        infrared = np.where(has_infrared, infrared, luma)
+    luma, infrared, has_infrared = window(pair.luma), pair.infrared[..., 0], None
+    if pair.has_infrared is not None:
+        infrared = np.rint(continued(infrared.astype(np.float32), pair.has_infrared))
+        infrared, has_infrared = infrared.astype(np.uint8), window(pair.has_infrared)
+    infrared = window(infrared)
     canvas = np.zeros((view, view, 5), np.float32)
     canvas[:rows, :columns, 0], canvas[:rows, :columns, 3] = reduced(luma), reduced(infrared)
     canvas /= np.float32(255.0)

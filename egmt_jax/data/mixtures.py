@@ -26,8 +26,8 @@ def open_mixture(data: ConfigDict) -> list[Component]:
     """Opens every set with a positive weight that a config trains on.
 
     Args:
-      data: the config's `data` part. `mixture` has an entry per set with `name` and `weight`; if it is
-        empty, the set is `data.name`.
+      data: the config's `data` part. `mixture` has an entry per set with `name` and
+        `weight`; if it is empty, the set is `data.name`.
 
     Raises:
       UserError: an entry is wrong, or sets are missing or broken; the message lists all of them.

@@ -144,8 +144,8 @@ def training_batches(
         `view`: float32 [B, V, V, 5], see `models.make_view`; zeros beyond
         `extent`: int32 [B, 2], its rows and columns;
         `factor`: float32 [B], pixels of the pair per pixel of the view;
-        `visible`, `infrared`, `target`: uint8 [B, N, S, S, 1], N crops of luma, infrared (luma
-          where there are no data) and the target picture;
+        `visible`, `infrared`, `target`: uint8 [B, N, S, S, 1], N crops of luma, infrared
+          (continued where it has no data) and the target picture;
         `origin`: int32 [B, N, 2], row and column of the crops in the part of the pair that the view
           shows;
         `entity_ids`: int32 [B, 8], entities with masks, padded with -1;

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from egmt_jax.io.valid import continued
+
 Image = Float32[np.ndarray, "h w"]
 
 BASE_RADIUS = 12
@@ -47,7 +49,7 @@ def target_picture(
     if has_infrared is not None:
         # The infrared image continues smoothly: no edge at the border in its base, and no texture.
         has = has_infrared.astype(np.float32)
-        infrared = has * infrared + (1.0 - has) * _continued(infrared * has, has)
+        infrared = continued(infrared, has_infrared)
         there = np.clip(2.0 * _smooth(has, 4) - 1.0, 0.0, 1.0)
     bases = [_guided(x, x, BASE_RADIUS, EDGE) for x in (visible, infrared)]
     textures = [_without_grain(x - b) for x, b in zip((visible, infrared), bases, strict=True)]
@@ -121,13 +123,6 @@ def _guided(image: Image, guide: Image, radius: int, variance: float) -> Image:
     spread = np.maximum(_mean(guide * guide, radius) - mean_guide * mean_guide, 0.0)
     slope = (_mean(image * guide, radius) - mean_image * mean_guide) / (spread + variance)
     return _mean(slope, radius) * guide + _mean(mean_image - slope * mean_guide, radius)
-
-
-def _continued(image: Image, where: Image) -> Image:
-    """Weighted mean of an image that is 0 outside `where`: of what is near, else of what is far."""
-    near, far = (_smooth(image, 6), _smooth(where, 6)), (_smooth(image, 30), _smooth(where, 30))
-    total = near[0] + 1e-3 * far[0] + 1e-6 * np.mean(image)
-    return total / (near[1] + 1e-3 * far[1] + 1e-6 * np.mean(where) + 1e-12)
 
 
 def _shoulder(image: Image, knee: float, end: float) -> Image:

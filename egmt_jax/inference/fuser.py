@@ -22,7 +22,7 @@ from egmt_jax.inference import tiles
 from egmt_jax.inference.tiles import Image
 from egmt_jax.io.images import with_chroma
 from egmt_jax.io.thermal import InfraredRange, check_float, infrared_to_unit
-from egmt_jax.io.valid import no_data_border
+from egmt_jax.io.valid import continued, no_data_border
 from egmt_jax.models import EGMT, PREDICTED, Context, Guidance, Visual
 from egmt_jax.models.egmt import SMALLEST_SIDE
 from egmt_jax.weights import packed
@@ -176,7 +176,7 @@ class Fuser:
             found = f"visible {luma.shape} and infrared {values.shape}"
             raise UserError(f"{found} differ in size (rows, columns); resample one of them first")
         unit = infrared_to_unit(values, infrared_range, black_hot)
-        return self.fuse_luma(visible, luma, *fill_border(values, unit, luma), guidance)
+        return self.fuse_luma(visible, luma, *fill_border(values, unit), guidance)
 
     def fuse_luma(
         self,
@@ -189,8 +189,8 @@ class Fuser:
     ) -> Fused:
         """Fuses with resolved guidance.
 
-        `infrared` shows luma where it holds no data, see `fill_border`; `visible` gives the result
-        its colour; `smooth` averages features over frames of a video.
+        For `infrared` and `has_infrared` see `fill_border`; `visible` gives the result its colour;
+        `smooth` averages features over frames of a video.
         """
         view, valid, factor = tiles.make_view(visible, luma, infrared, has_infrared)
         visual = self._visual(self._state, view, valid)
@@ -260,18 +260,14 @@ def to_luma(image: np.ndarray, name: str, deep: bool = False) -> Shaped[np.ndarr
     return np.clip(image.astype(np.float32) / scale, 0.0, 1.0)  # rounding of the weighted sum
 
 
-def fill_border(
-    values: np.ndarray, unit: Image, luma: Image
-) -> tuple[Image, Bool[np.ndarray, "h w"] | None]:
-    """Puts visible luma into no-data borders of infrared `unit`, of `values` in their own depth.
+def fill_border(values: np.ndarray, unit: Image) -> tuple[Image, Bool[np.ndarray, "h w"] | None]:
+    """Continues infrared `unit`, of `values` in their own depth, into its no-data borders.
 
     Returns the image and where it holds data; None: everywhere.
     """
     if min(values.shape) < SMALLEST_WITH_BORDER or (valid := no_data_border(values)).all():
         return unit, None
-    if unit.dtype != luma.dtype:
-        unit, luma = tiles.to_unit_range(unit), tiles.to_unit_range(luma)
-    return np.where(valid, unit, luma), valid
+    return continued(tiles.to_unit_range(unit), valid), valid
 
 
 @functools.lru_cache(maxsize=4)

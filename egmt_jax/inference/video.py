@@ -69,7 +69,7 @@ class VideoFuser:
         luma, values = images.to_grey(visible), images.to_grey(infrared)
         is_first = not self._thumbnails
         unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
-        unit, valid = fill_border(values, unit, luma)
+        unit, valid = fill_border(values, unit)
         size, method = (THUMBNAIL, THUMBNAIL), cv2.INTER_AREA
         now = [to_unit_range(cv2.resize(x, size, interpolation=method)) for x in (luma, unit)]
         before, self._thumbnails = self._thumbnails, now

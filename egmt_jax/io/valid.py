@@ -1,7 +1,8 @@
 """Finds the regions of registered infrared images that hold no data."""
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 
 BLACK = 4  # grey level of 8-bit images up to which a pixel may hold no data: JPEG leaves 0 to 4
 BRIGHTEST_BLACK = 10  # median grey level behind a border up to which the scene may just be dark
@@ -37,6 +38,23 @@ def no_data_border(infrared: Shaped[np.ndarray, "h w *c"]) -> Bool[np.ndarray, "
         rotated = np.rot90(valid, side)  # a view
         rotated[np.arange(len(rotated))[:, None] < depth] = False
     return valid
+
+
+def continued(
+    image: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]
+) -> Float32[np.ndarray, "h w"]:
+    """The image, continued smoothly from `where` it holds data to where it does not.
+
+    Continued pixels are weighted means of pixels that are near, or else of pixels that are far.
+    """
+    weight = where.astype(np.float32)
+    known = image.astype(np.float32) * weight
+    total, weights = np.float32(1e-6) * known.mean(), np.float32(1e-6) * weight.mean() + 1e-12
+    for share, side in ((1.0, 13), (1e-3, 61)):
+        size = (side, side)
+        known_mean, weight_mean = (cv2.blur(cv2.blur(x, size), size) for x in (known, weight))
+        total, weights = total + share * known_mean, weights + share * weight_mean
+    return np.where(where, image, total / weights).astype(np.float32)
 
 
 def _border(black: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, " w"] | None:

@@ -91,7 +91,7 @@ def localisation(
 
 
 def derivatives(image: Float[Array, "b h w c"]) -> Float[Array, "2 b h w c"]:
-    """The Sobel derivatives along rows and columns with replicated edges; a ramp gives its slope."""
+    """Sobel derivatives along rows and columns, with replicated edges; a ramp gives its slope."""
     padded = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
 
     def derivative(x):  # along axis 2, smoothed along axis 1
