@@ -27,10 +27,9 @@ DEEP = InfraredRange(0.5, 99.5, percent=True)  # of 16 bits, of which raw counts
 
 def parse_range(text: str) -> InfraredRange:
     """Parses "27000,31000" (values of the file) or "0.5%,99.5%" (percentiles of each image)."""
-    parts = [part.strip() for part in text.split(",")]
-    percent = all(part.endswith("%") for part in parts)
+    percent = text.count("%") == 2
     try:
-        low, high = (float(part.removesuffix("%") if percent else part) for part in parts)
+        low, high = (float(part.strip().removesuffix("%" * percent)) for part in text.split(","))
     except ValueError as error:
         hint = "give LOW,HIGH such as 27000,31000 or 0.5%,99.5%"
         raise UserError(f"infrared range {text!r}: {hint}") from error
