@@ -19,7 +19,7 @@ from egmt_jax.inference.tiles import to_unit_range
 from egmt_jax.io import images
 from egmt_jax.io.lookahead import map_ahead
 from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
-from egmt_jax.io.videos import Video, check_suffix, writing
+from egmt_jax.io.videos import Video, writing
 from egmt_jax.models import PREDICTED, Guidance, Visual
 
 # Field of `Visual` -> time constant in seconds of its average. Tokens must follow moving things.
@@ -38,9 +38,8 @@ class VideoFuser:
     """Fuses the frames of one video in turn, without flicker.
 
     Global features are exponential moving averages over the frames since the last cut in either
-    source (`MEMORY`). Detail comes from each frame.
-
-    Takes frames per second, and options as for `Fuser.__call__`.
+    source (`MEMORY`); detail comes from each frame. `rate` is in frames per second; the options are
+    those of `Fuser.__call__`.
 
     Raises:
       UserError: entities that cannot guide, or a range in percentiles, which differ per frame.
@@ -100,17 +99,14 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
     Raises:
       UserError: a file cannot be read or written, or the two do not match; then nothing is written.
     """
-    check_suffix(job.out)
     with contextlib.ExitStack() as stack:
-        visible, infrared = (
-            stack.enter_context(contextlib.closing(Video(path))) for path in job.pair[1:3]
-        )
+        videos = [stack.enter_context(contextlib.closing(Video(path))) for path in job.pair[1:3]]
+        visible, infrared = videos
         if abs(visible.rate / infrared.rate - 1.0) > RATES:
-            raise UserError(
-                f"{visible.path} has {visible.rate:.6g} frames per second, {infrared.path} "
-                f"{infrared.rate:.6g}: bring both to one rate first, such as by ffmpeg -i "
-                f"{infrared.path.name} -r {visible.rate:.6g} OUT{infrared.path.suffix}"
-            )
+            rate, other = f"{visible.rate:.6g}", f"{infrared.path} {infrared.rate:.6g}"
+            command = f"ffmpeg -i {infrared.path.name} -r {rate} OUT{infrared.path.suffix}"
+            fix = f"bring both to one rate first, such as by {command}"
+            raise UserError(f"{visible.path} has {rate} frames per second, {other}: {fix}")
         first, warnings = prepare(job.pair, visible.first, infrared.first, settings.size)
         size = first.visible.shape[:2]
         if size[0] % 2 or size[1] % 2:
@@ -122,21 +118,21 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
         def fuse(frames: tuple[np.ndarray, np.ndarray]) -> Fused:
             return steady(*(resample(frame, size) for frame in frames))
 
-        total = min((video.count for video in (visible, infrared) if video.count), default=None)
+        total = min((video.count for video in videos if video.count), default=None)
         write = stack.enter_context(writing(job.out, visible.rate, size))
 
         def ahead(function: Callable, items: Iterable, count: int) -> Iterator:
             """Computed by a thread, which ends before the videos are closed."""
             return stack.enter_context(contextlib.closing(map_ahead(function, items, 1, count)))
 
-        streams = [ahead(Video.read, itertools.repeat(video), 1) for video in (visible, infrared)]
+        streams = [ahead(Video.read, itertools.repeat(video), 1) for video in videos]
         pairs = zip(*streams, strict=True)
         frames = itertools.takewhile(lambda pair: all(x is not None for x in pair), pairs)
         fusions = ahead(fuse, frames, AHEAD)
         for fused in tqdm(fusions, "Fusing", total, unit="frame", disable=None):
             write(images.to_uint8(fused.luma) if settings.grey else fused.image)
         if visible.taken != infrared.taken:
-            shorter, longer = sorted((visible, infrared), key=lambda video: video.taken)
+            shorter, longer = sorted(videos, key=lambda video: video.taken)
             reason = f"before {longer.path}: the rest of that is left out"
             warnings.append(f"{shorter.path}: ends after {shorter.taken} frames, {reason}")
     return warnings
