@@ -100,10 +100,8 @@ def merge_entities(
     """Merges a detector's answers about the two captions of a pair into one list of entities.
 
     Drops names that the captions only deny ("no people"). Names follow the order of `extract`, then
-    of the answers; if fewer than two are left, those of `extract` are added.
-
-    Returns:
-      At most 8 canonical names, most salient first, and the phrases outside the vocabulary.
+    of the answers; if fewer than two are left, those of `extract` are added. Returns at most 8
+    canonical names, most salient first, and the phrases outside the vocabulary.
     """
     known, unknown = parse_answer("\n".join(answers))
     named = mentions(caption_visible) + mentions(caption_infrared)
@@ -120,10 +118,8 @@ def parse_answer(answer: str) -> tuple[list[str], list[str]]:
     """Parses lists of things that a language model gives, joined by line ends.
 
     A phrase that is a name or synonym ("people") stands for that entity, any other ("two parked
-    cars") for those mentioned in it.
-
-    Returns:
-      Canonical names, and phrases outside the vocabulary; both in order, without duplicates.
+    cars") for those mentioned in it. Returns canonical names, and phrases outside the vocabulary;
+    both in order, without duplicates.
     """
     vocabulary = load_vocabulary()
     known: dict[str, None] = {}

@@ -36,13 +36,10 @@ def read_captions(path: str | os.PathLike) -> list[dict]:
 def read_lines(
     path: str | os.PathLike, required: Sequence[str]
 ) -> tuple[dict[int, dict], list[str]]:
-    """Reads an annotation file; `required` are those of `FIELDS` a line needs, including `id`.
+    """Correct records of an annotation file by line number, and a message for each wrong line.
 
-    Returns:
-      The correct records by line number, and a message with the line number for each wrong line.
-
-    Raises:
-      UserError: the file cannot be read.
+    `required` are the `FIELDS` that a line needs, including `id`. Raises UserError if the file
+    cannot be read.
     """
     try:
         lines = pathlib.Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()

