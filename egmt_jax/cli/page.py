@@ -114,12 +114,10 @@ def _scores(pair: Pair, luma: np.ndarray) -> list[tuple[str, float, float]]:
     ]
 
 
-def choices(names: Sequence[str], fused: Fused | None = None) -> list[tuple[str, str]]:
-    """(text, name) of the entities to choose from; with a fusion by decreasing probability."""
-    if fused is None:
-        return [(name, name) for name in names]
-    likeliest = sorted(names, key=lambda name: -fused.probabilities[name])
-    return [(f"{name} ({fused.probabilities[name]:.0%})", name) for name in likeliest]
+def choices(fused: Fused) -> list[tuple[str, str]]:
+    """(text, name) of the entities to choose from, by decreasing probability."""
+    likeliest = sorted(fused.probabilities.items(), key=lambda item: -item[1])
+    return [(f"{name} ({value:.0%})", name) for name, value in likeliest]
 
 
 def preselect(guidance: str, entities: list[str], fused: Fused | None) -> list[str]:

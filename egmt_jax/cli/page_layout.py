@@ -78,7 +78,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                 against_visible: (result.visible, result.picture),
                 against_infrared: (result.infrared, result.picture),
                 download: gr.DownloadButton(value=str(file)),
-                choice: gr.Dropdown(choices=pages.choices(fuser.names, fused)),
+                choice: gr.Dropdown(choices=pages.choices(fused)),
                 entity: gr.Dropdown(choices=guides, value=first, visible=bool(guides)),
                 attention: gr.Image(pages.attention_picture(fused, first), visible=bool(guides)),
                 scores: result.scores,
@@ -99,7 +99,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                 visible = gr.File(label="Visible image", elem_id="visible", **FILE)
                 infrared = gr.File(label="Infrared image", elem_id="infrared", **FILE)
                 guidance = gr.Radio(GUIDANCE, **GUIDED_BY)
-                choice = gr.Dropdown(pages.choices(fuser.names), **ENTITIES)
+                choice = gr.Dropdown(list(fuser.names), **ENTITIES)
                 button = gr.Button("Fuse", variant="primary", elem_id="fuse")
                 gr.Markdown("Examples: made-up scenes, visible on the left, infrared on the right.")
                 gallery = gr.Gallery([(each.picture, each.time) for each in examples], **GALLERY)

@@ -51,11 +51,6 @@ class Pair:
         return images.to_grey(self.visible)
 
 
-def is_many(path: pathlib.Path) -> bool:
-    """Whether a path names a folder, or files by a pattern, rather than one file."""
-    return path.is_dir() or ("*" in path.name and not path.exists())
-
-
 def find_pairs(
     visible: pathlib.Path,
     infrared: pathlib.Path,
