@@ -29,7 +29,7 @@ MEMORY = dict(into_visible=0.5, into_infrared=0.5, entity_logits=0.5, tone=0.5, 
 # 95 of 100 consecutive pairs of RoadScene and TNO, which show other scenes, by more than this.
 CUT = 0.1
 
-THUMBNAIL = 16  # pixels a side of the reduced frames
+THUMBNAIL = (16, 16)  # pixels of the reduced frames
 RATES = 0.002  # relative difference of rates up to which videos go together, as 30 and 29.97
 AHEAD = 4  # frames that are decoded and fused ahead of the one that is being encoded, at most
 
@@ -69,18 +69,17 @@ class VideoFuser:
         is_first = not self._thumbnails
         unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
         unit = fill_border(values, unit, luma)
-        size, method = (THUMBNAIL, THUMBNAIL), cv2.INTER_AREA
-        now = [to_unit_range(cv2.resize(x, size, interpolation=method)) for x in (luma, unit)]
+        reduced = (cv2.resize(x, THUMBNAIL, interpolation=cv2.INTER_AREA) for x in (luma, unit))
+        now = [to_unit_range(image) for image in reduced]
         before, self._thumbnails = self._thumbnails, now
         if any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False)):
             self._average = None
         return self._fuser.fuse_luma(visible, luma, unit, self._guidance, self._smooth)
 
     def _smooth(self, visual: Visual) -> Visual:
-        if self._average is not None:
-            visual = _average(self._average, visual, self._rates)
-        self._average = visual
-        return visual
+        before = visual if self._average is None else self._average
+        self._average = _average(before, visual, self._rates)
+        return self._average
 
 
 @jax.jit
