@@ -59,7 +59,7 @@ def normalised_mutual_information(
 
 
 def _levels(*images: Grey) -> list[Array]:
-    return [jnp.clip(jnp.round(x), 0, LEVELS - 1).astype(jnp.int32) for x in as_float(*images)]
+    return [jnp.clip(jnp.round(x), 0, LEVELS - 1).astype(jnp.int32) for x in as_float(*images)[0]]
 
 
 def _count(values: Array, bins: int, size: Size) -> Array:
