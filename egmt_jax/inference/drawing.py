@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.fuser import Fused, Fuser
-from egmt_jax.io.images import to_rgb, to_uint8
+from egmt_jax.io.images import resample, to_rgb, to_uint8
 from egmt_jax.io.pairs import Pair
 from egmt_jax.models import EGMT
 
@@ -82,8 +82,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> UInt8[np.ndarray, "h 
 def _fit(picture: np.ndarray) -> np.ndarray:
     scale = min(CELL[0] / picture.shape[0], CELL[1] / picture.shape[1])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(picture, (width, height), interpolation=method)
+    return resample(picture, (height, width))
 
 
 def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> UInt8[np.ndarray, "h w 3"]:

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -145,22 +144,13 @@ def prepare(
     infrared = to_luma(infrared, "infrared", deep=True)[..., None]
     _check_aspect(files, visible.shape, infrared.shape)
     shape = (visible if size == "visible" else infrared).shape[:2]
-    pair = Pair(files.id, resample(visible, shape), resample(infrared, shape))
+    pair = Pair(files.id, images.resample(visible, shape), images.resample(infrared, shape))
     shift = registration.edge_shift(pair.luma, pair.infrared[..., 0])
     if shift is not None:
         by = f"{shift[0]:+.0f} pixels down and {shift[1]:+.0f} to the right"
         reason = f"seems to be shifted by {by} against {files.visible}: register the two first"
         warnings.append(f"{files.infrared}: {reason}")
     return pair, warnings
-
-
-def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resamples [H, W, C] to rows and columns: area averages to shrink, linear to enlarge."""
-    if size == image.shape[:2]:
-        return image
-    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
 
 
 def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[int, ...]) -> None:

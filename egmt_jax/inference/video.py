@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
-from egmt_jax.inference.files import Job, Settings, prepare, resample
+from egmt_jax.inference.files import Job, Settings, prepare
 from egmt_jax.inference.fuser import Fused, Fuser, fill_border
 from egmt_jax.inference.tiles import to_unit_range
 from egmt_jax.io import images
@@ -115,7 +115,7 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
         steady = VideoFuser(fuser.for_size(size), visible.rate, settings.guidance, **options)
 
         def fuse(frames: tuple[np.ndarray, np.ndarray]) -> Fused:
-            return steady(*(resample(frame, size) for frame in frames))
+            return steady(*(images.resample(frame, size) for frame in frames))
 
         total = min((video.count for video in videos if video.count), default=None)
         write = stack.enter_context(writing(job.out, visible.rate, size))

@@ -127,6 +127,15 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
 
 
+def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resamples [H, W, C] to rows and columns: area averages to shrink, linear to enlarge."""
+    if size == image.shape[:2]:
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """PNG bytes of uint8 [H, W], [H, W, 1] or RGB [H, W, 3]."""
     bgr = image[..., ::-1] if image.ndim == 3 and image.shape[2] == 3 else image
