@@ -21,20 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Annotates; returns 1 if there are pairs that cannot be read, which are reported at the end.
-
-    Raises:
-      UserError: the folders, the models or the file of an earlier run are wrong.
-    """
+    """Annotates; returns 1 if pairs cannot be read, and raises UserError for other wrong inputs."""
     from egmt_jax.entities.annotate import annotate_folders
     from egmt_jax.entities.torch_models import load_captioner, load_detector
 
+    captioner, detector = arguments.captioner, arguments.detector
     failed = annotate_folders(
         arguments.visible,
         arguments.infrared,
         arguments.out,
-        {"captioner": arguments.captioner, "detector": arguments.detector},
-        lambda: (load_captioner(arguments.captioner), load_detector(arguments.detector)),
+        {"captioner": captioner, "detector": detector},
+        lambda: (load_captioner(captioner), load_detector(detector)),
         arguments.batch_size,
     )
     for reason in failed.values():

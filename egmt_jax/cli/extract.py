@@ -12,11 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Extracts and writes; returns 0.
-
-    Raises:
-      UserError: lines of the input are wrong (all are listed), or the output cannot be written.
-    """
+    """Extracts and writes, returns 0; raises UserError that lists all wrong lines."""
     from egmt_jax.entities import extract, read_captions
     from egmt_jax.entities.annotations import to_lines
     from egmt_jax.io.images import write_atomically

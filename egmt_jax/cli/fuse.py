@@ -75,7 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     text = arguments.infrared_range
     infrared_range = None if text is None else parse_range(text)
-    entities = _entities(arguments)
+    entities: list[str] | None = [] if arguments.no_entities else None  # None: predicted ones
+    if arguments.entities is not None:
+        entities = [name.strip() for name in arguments.entities.split(",") if name.strip()]
+        if not entities:
+            raise UserError("--entities is empty; --no-entities switches the guidance off")
     is_video, outputs = _outputs(arguments)
     if arguments.overlay:
         outputs = [(*each, each[1].parent / "attention" / each[1].name) for each in outputs]
@@ -110,23 +114,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _entities(arguments: argparse.Namespace) -> list[str] | None:
-    """Names that guide; None: what the model predicts; empty: no guidance."""
-    if arguments.no_entities or arguments.entities is None:
-        return [] if arguments.no_entities else None
-    names = [name.strip() for name in arguments.entities.split(",") if name.strip()]
-    if not names:
-        raise UserError("--entities is empty; --no-entities switches the guidance off")
-    return names
-
-
 def _outputs(arguments: argparse.Namespace):
     """Whether videos are given, and (pair, output) for every pair of images or videos."""
     from egmt_jax.io import videos
-    from egmt_jax.io.pairs import PairFiles, find_pairs, is_many, raise_problems
+    from egmt_jax.io.pairs import PairFiles, find_pairs, raise_problems
 
     def kind(path: pathlib.Path) -> tuple[bool, bool]:
-        return is_many(path), path.suffix.lower() in videos.SUFFIXES and not path.is_dir()
+        """Whether a path names several files, and whether it names videos."""
+        is_pattern = "*" in path.name and not path.exists()
+        is_video = path.suffix.lower() in videos.SUFFIXES and not path.is_dir()
+        return path.is_dir() or is_pattern, is_video
 
     visible, infrared, out = arguments.visible, arguments.infrared, arguments.out
     many, video = kind(visible)
@@ -157,13 +154,8 @@ def _check_outputs(outputs) -> None:
 
     sources = [path for pair, *_ in outputs for path in (pair.visible, pair.infrared)]
     taken = {os.path.realpath(path): "a source" for path in sources}
-    folders: dict[pathlib.Path, pathlib.Path] = {}
     for out in (path for _, *paths in outputs for path in paths):
         if (what := taken.get(os.path.realpath(out))) is not None:
             raise UserError(f"{out}: would replace {what}; name another output")
         taken[os.path.realpath(out)] = "that of another pair"
-        if out.is_dir():
-            raise UserError(f"{out}: is a folder; name another output, or remove it")
-        folders[out.parent] = out
-    for out in folders.values():
         check_writable(out)

@@ -66,10 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_csv(out, cells if len(rows) > 1 else next(iter(rows.values())))
         write_atomically(out.with_suffix(".md"), table.encode())
         scored = {
-            role: {
-                name: {"path": str(file.path), "sha256": file.sha256}
-                for name, file in group.items()
-            }
+            role: {name: {"path": str(x.path), "sha256": x.sha256} for name, x in group.items()}
             for role, group in files.items()
         }
         content = json.dumps(manifest() | {"files": scored}, indent=2)

@@ -31,11 +31,12 @@ Path = str | os.PathLike
 
 
 class Example(NamedTuple):
-    """A made-up pair: its time of day, and its PNG files."""
+    """A made-up pair: its PNG files, and a picture (visible left, infrared right) of its scene."""
 
-    time: str
     visible: pathlib.Path
     infrared: pathlib.Path
+    time: str  # of day
+    picture: np.ndarray
 
 
 class Result(NamedTuple):
@@ -56,10 +57,15 @@ def write_examples(folder: Path) -> list[Example]:
     examples = []
     for number, (time, required) in enumerate(EXAMPLES):
         scene = render_scene(np.random.default_rng(number), *EXAMPLE_SIZE, time, required)
-        files = [pathlib.Path(folder, f"{number}-{kind}.png") for kind in ("visible", "infrared")]
-        write_png(files[0], scene.visible)
-        write_png(files[1], scene.infrared)
-        examples.append(Example(time, *files))
+        visible, infrared = (
+            pathlib.Path(folder, f"{number}-{kind}.png") for kind in ("visible", "infrared")
+        )
+        write_png(visible, scene.visible)
+        write_png(infrared, scene.infrared)
+        left = np.s_[:, : EXAMPLE_SIZE[0] // 2]
+        picture = to_rgb(scene.infrared)
+        picture[left] = scene.visible[left]
+        examples.append(Example(visible, infrared, time, picture))
     return examples
 
 
@@ -108,17 +114,16 @@ def _scores(pair: Pair, luma: np.ndarray) -> list[tuple[str, float, float]]:
     ]
 
 
-def choices(names: Sequence[str], fused: Fused | None = None) -> list[tuple[str, str]]:
-    """(text, name) of the entities to choose from; with a fusion by decreasing probability."""
-    if fused is None:
-        return [(name, name) for name in names]
-    likeliest = sorted(names, key=lambda name: -fused.probabilities[name])
-    return [(f"{name} ({fused.probabilities[name]:.0%})", name) for name in likeliest]
+def choices(fused: Fused) -> list[tuple[str, str]]:
+    """(text, name) of the entities to choose from, by decreasing probability."""
+    likeliest = sorted(fused.probabilities.items(), key=lambda item: -item[1])
+    return [(f"{name} ({value:.0%})", name) for name, value in likeliest]
 
 
-def first_choice(fused: Fused | None) -> list[str]:
-    """The entities chosen before the user chooses: those predicted, at most 8."""
-    return list(fused.predicted[:MOST_ENTITIES]) if fused else []
+def preselect(guidance: str, entities: list[str], fused: Fused | None) -> list[str]:
+    """The entities, or, if `CHOSEN` is picked and none is chosen yet, at most 8 predicted ones."""
+    predicted = fused.predicted if fused and guidance == CHOSEN else ()
+    return entities or list(predicted[:MOST_ENTITIES])
 
 
 def attention_choices(fused: Fused) -> list[tuple[str, str]]:

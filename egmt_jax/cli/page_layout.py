@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from egmt_jax.cli import page as pages
 from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.errors import UserError
-from egmt_jax.inference.fuser import Fused, Fuser
-from egmt_jax.io.images import SUFFIXES, read_image, to_rgb, write_png
+from egmt_jax.inference.fuser import Fuser
+from egmt_jax.io.images import SUFFIXES, write_png
 
 SWEEP_SECONDS, KEPT_SECONDS = 600, 7200  # interval of clean-ups, age at which files are removed
 # System fonts, since others are fetched from the network.
@@ -79,7 +78,7 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                 against_visible: (result.visible, result.picture),
                 against_infrared: (result.infrared, result.picture),
                 download: gr.DownloadButton(value=str(file)),
-                choice: gr.Dropdown(choices=pages.choices(fuser.names, fused)),
+                choice: gr.Dropdown(choices=pages.choices(fused)),
                 entity: gr.Dropdown(choices=guides, value=first, visible=bool(guides)),
                 attention: gr.Image(pages.attention_picture(fused, first), visible=bool(guides)),
                 scores: result.scores,
@@ -87,9 +86,6 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
 
     def pick(event: gr.SelectData) -> tuple[str, str]:
         return str(examples[event.index].visible), str(examples[event.index].infrared)
-
-    def preselect(guidance: str, entities: list[str], fused: Fused | None) -> list[str]:
-        return entities or (pages.first_choice(fused) if guidance == pages.CHOSEN else [])
 
     def slider(kind: str) -> gr.ImageSlider:
         return gr.ImageSlider(label=f"{kind} | fused", elem_id=f"against-{kind.lower()}", **VIEW)
@@ -103,11 +99,10 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
                 visible = gr.File(label="Visible image", elem_id="visible", **FILE)
                 infrared = gr.File(label="Infrared image", elem_id="infrared", **FILE)
                 guidance = gr.Radio(GUIDANCE, **GUIDED_BY)
-                choice = gr.Dropdown(pages.choices(fuser.names), **ENTITIES)
+                choice = gr.Dropdown(list(fuser.names), **ENTITIES)
                 button = gr.Button("Fuse", variant="primary", elem_id="fuse")
                 gr.Markdown("Examples: made-up scenes, visible on the left, infrared on the right.")
-                pictures = [(_half_and_half(example), example.time) for example in examples]
-                gallery = gr.Gallery(pictures, **GALLERY)
+                gallery = gr.Gallery([(each.picture, each.time) for each in examples], **GALLERY)
             with gr.Column(scale=5, min_width=480):
                 notes = gr.Markdown(elem_id="notes")
                 with gr.Column(visible=False) as results:
@@ -124,17 +119,11 @@ def build(fuser: Fuser, examples: Sequence[pages.Example]) -> gr.Blocks:
         parts += [choice, entity, attention, scores]
         button.click(fuse, arguments, parts)
         gallery.select(pick, None, [visible, infrared]).then(fuse, arguments, parts)
-        preselected = guidance.input(preselect, [guidance, choice, fusion], choice)
+        preselected = guidance.input(pages.preselect, [guidance, choice, fusion], choice)
         preselected.then(fuse, arguments, parts)
         choice.input(lambda: pages.CHOSEN, None, guidance).then(fuse, arguments, parts)
         entity.input(pages.attention_picture, [fusion, entity], attention)
     return page.queue(default_concurrency_limit=1)
-
-
-def _half_and_half(example: pages.Example) -> np.ndarray:
-    visible, infrared = (to_rgb(read_image(path)) for path in (example.visible, example.infrared))
-    middle = visible.shape[1] // 2
-    return np.concatenate([visible[:, :middle], infrared[:, middle:]], axis=1)
 
 
 @contextlib.contextmanager

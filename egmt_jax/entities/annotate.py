@@ -29,26 +29,20 @@ def annotate_folders(
     load_models: Callable[[], tuple[Captioner, Detector]],
     batch_size: int = 8,
 ) -> dict[str, str]:
-    """Appends a line for each pair of two folders that the file `out` does not have yet.
+    """Adds a JSON line to the file `out` for each pair of two folders that it lacks.
 
-    `out` is written after each batch: an interrupted run continues where it stopped. A line holds
-    `id`, `caption_visible`, `caption_infrared`, `entities` (most salient first), `present` (the
-    entities and everything else of the vocabulary that the captioner lists for either image),
-    `outside_vocabulary` (the detector's other phrases) and the entries of `models`.
+    `out` is written after each batch of pairs, so an interrupted run continues where it stopped. A
+    line holds `id`, `caption_visible`, `caption_infrared`, `entities` (most salient first),
+    `present` (the entities, and every name of the vocabulary that the captioner lists for either
+    image), `outside_vocabulary` (the detector's other phrases) and the entries of `models`.
 
-    Args:
-      visible: folder of images.
-      infrared: folder of images of the same names.
-      out: the .jsonl file.
-      models: kinds and names of the models; a file of other models is not continued.
-      load_models: called only if there is work to do.
-      batch_size: in pairs.
+    `models` has the kinds and names of the models; `load_models` is called if any pair is left.
 
     Returns:
       The pairs that could not be annotated: id -> reason.
 
     Raises:
-      UserError: the folders do not match, or `out` cannot be continued or written.
+      UserError: the folders do not match, or `out` has other models or pairs or is not writable.
     """
     if batch_size < 1:
         raise UserError(f"batch size {batch_size}: must be 1 or more")
@@ -63,17 +57,16 @@ def annotate_folders(
     if unknown := summarise(finished - {pair.id for pair in pairs}):
         raise UserError(f"{out}: has {unknown}, which the folders lack; give another --out")
     todo = [pair for pair in pairs if pair.id not in finished]
-    failed: dict[str, str] = {}
     if not todo:
-        return failed
+        return {}
+    failed: dict[str, str] = {}
     check_writable(out)
     captioner, detector = load_models()
     for start in tqdm(range(0, len(todo), batch_size), "annotate", unit="batch"):
         images: dict[str, list[np.ndarray]] = {}
         for pair in todo[start : start + batch_size]:
-            files = (pair.visible, pair.infrared)
             try:
-                images[pair.id] = [to_rgb(read_image(path)) for path in files]
+                images[pair.id] = [to_rgb(read_image(x)) for x in (pair.visible, pair.infrared)]
             except UserError as error:
                 failed[pair.id] = str(error)
         if images:
@@ -85,7 +78,7 @@ def annotate_folders(
 def _annotate(
     pairs: Mapping[str, Sequence[np.ndarray]], captioner: Captioner, detector: Detector
 ) -> list[dict]:
-    """The records of a batch of images by id; both images of a pair are in one batch."""
+    """Returns the records of a batch: (visible, infrared) by id."""
     images = [image for pair in pairs.values() for image in pair]
     captions, listed = captioner(images, None), captioner(images, QUESTION)
     answers = detector(captions)
@@ -104,13 +97,11 @@ def _annotate(
 def merge_entities(
     answers: Sequence[str], caption_visible: str, caption_infrared: str
 ) -> tuple[list[str], list[str]]:
-    """Makes one entity list from a detector's answers about the two captions of a pair.
+    """Merges a detector's answers about the two captions of a pair into one list of entities.
 
-    Names that the captions only deny ("no people") are dropped. The order is that of `extract`,
-    then that of the answers. If fewer than two names are left, those of `extract` are added.
-
-    Returns:
-      At most 8 canonical names, most salient first, and the phrases outside the vocabulary.
+    Drops names that the captions only deny ("no people"). Names follow the order of `extract`, then
+    of the answers; if fewer than two are left, those of `extract` are added. Returns at most 8
+    canonical names, most salient first, and the phrases outside the vocabulary.
     """
     known, unknown = parse_answer("\n".join(answers))
     named = mentions(caption_visible) + mentions(caption_infrared)
@@ -124,22 +115,21 @@ def merge_entities(
 
 
 def parse_answer(answer: str) -> tuple[list[str], list[str]]:
-    """Reads a list of things that a language model answers, or several joined by line ends.
+    """Parses lists of things that a language model gives, joined by line ends.
 
-    A phrase stands for the name or synonym that it is ("people"), otherwise for the things
-    mentioned in it ("two parked cars").
-
-    Returns:
-      Canonical names of the vocabulary, and phrases without any; both in order, without duplicates.
+    A phrase that is a name or synonym ("people") stands for that entity, any other ("two parked
+    cars") for those mentioned in it. Returns canonical names, and phrases outside the vocabulary;
+    both in order, without duplicates.
     """
     vocabulary = load_vocabulary()
     known: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for piece in _SEPARATOR.split(answer.lower()):
         phrase = _LEADING.sub("", piece.strip(" \t.:!?-*\"'()[]")).strip()
-        found = [entity for entity, _ in mentions(phrase) if entity in vocabulary]
         if phrase in vocabulary:
             found = [vocabulary.canonical(phrase)]
+        else:
+            found = [entity for entity, _ in mentions(phrase) if entity in vocabulary]
         known |= dict.fromkeys(found)
         if phrase and not found:
             unknown[phrase] = None

@@ -13,10 +13,7 @@ PROBLEMS_SHOWN = 20
 
 
 def read_captions(path: str | os.PathLike) -> list[dict]:
-    """Reads and checks an annotation file.
-
-    Args:
-      path: UTF-8 JSON lines; empty lines are skipped.
+    """Reads and checks a file of UTF-8 JSON lines; empty lines are skipped.
 
     Returns:
       One dict per line, in order: `id`, `caption_visible` and `caption_infrared` are text;
@@ -24,7 +21,7 @@ def read_captions(path: str | os.PathLike) -> list[dict]:
       other fields, such as `regions` (see `egmt_jax.io.outlines.check`), are not checked.
 
     Raises:
-      UserError: the file cannot be read, is empty, or has wrong lines, which are all listed.
+      UserError: the file cannot be read or is empty; or lists all wrong lines.
     """
     numbered, problems = read_lines(path, FIELDS)
     if problems:
@@ -39,11 +36,10 @@ def read_captions(path: str | os.PathLike) -> list[dict]:
 def read_lines(
     path: str | os.PathLike, required: Sequence[str]
 ) -> tuple[dict[int, dict], list[str]]:
-    """Reads an annotation file as `read_captions`, in which some lines may be wrong.
+    """Correct records of an annotation file by line number, and a message for each wrong line.
 
-    Returns:
-      The records that have the `required` ones of `FIELDS`, `id` among them, by line number, and a
-      message with the line number for each wrong line.
+    `required` are the `FIELDS` that a line needs, including `id`. Raises UserError if the file
+    cannot be read.
     """
     try:
         lines = pathlib.Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -57,12 +53,13 @@ def read_lines(
             continue
         try:
             record = _parse(line, required)
-            first = first_line.setdefault(record["id"], number)
-            if first != number:
-                raise UserError(f"id {record['id']!r} again, first on line {first}")
-            records[number] = record
         except UserError as error:
             problems.append(f"line {number}: {error}")
+            continue
+        if (first := first_line.setdefault(record["id"], number)) == number:
+            records[number] = record
+        else:
+            problems.append(f"line {number}: id {record['id']!r} again, first on line {first}")
     return records, problems
 
 

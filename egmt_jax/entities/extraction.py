@@ -8,11 +8,11 @@ from egmt_jax.entities.vocabulary import MOST_ENTITIES, load_vocabulary
 
 
 def extract(caption_visible: str, caption_infrared: str) -> list[str]:
-    """Entities of the vocabulary that the two captions of a pair name.
+    """Entities of the vocabulary that the two captions of a pair name; captions may be empty.
 
-    What one caption denies ("no people") is kept if the other one names it. Most salient are things
-    named early, by both captions, and of a kind that annotators list early (`Vocabulary.ranks`).
-    Returns at most 8 canonical names, most salient first; captions may be empty.
+    An entity that one caption denies ("no people") is kept if the other one names it. Salience is
+    higher for things named early or by both captions, and for kinds that annotators list early
+    (`Vocabulary.ranks`). Returns at most 8 canonical names, most salient first.
     """
     vocabulary = load_vocabulary()
     ranks = dict(zip(vocabulary.names, vocabulary.ranks, strict=True))

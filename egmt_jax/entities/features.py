@@ -32,20 +32,20 @@ class TextFeatures:
 def build_table(
     vocabulary: Vocabulary, encoder: str, path: str | os.PathLike, *, model: str | None = None
 ) -> None:
-    """Embeds every name of a vocabulary and writes the table as float16, atomically.
+    """Embeds every name of a vocabulary and writes the .npz table, float16, atomically.
 
-    Equal inputs give an equal .npz file. Needs the extra [annotate]. `encoder` is "clip" or
-    "minilm"; `model` is a hub id or local path, by default the encoder's usual model.
+    Equal inputs give equal files. Needs the extra [annotate]. `encoder` is "clip" or "minilm";
+    `model` is a hub id or local path, by default that of `MODELS`.
     """
     from egmt_jax.io.images import write_atomically  # it imports OpenCV
 
     model = model or MODELS.get(encoder, "")
-    encode = load_encoder(encoder, model)
-    texts = [PROMPTS[encoder].format(name=name) for name in vocabulary.names]
-    file = io.BytesIO()
-    content: dict[str, Any] = {"encoder": encoder, "model": model, "prompt": PROMPTS[encoder]}
+    encode, prompt = load_encoder(encoder, model), PROMPTS[encoder]
+    features = encode([prompt.format(name=name) for name in vocabulary.names]).astype(np.float16)
+    content: dict[str, Any] = {"encoder": encoder, "model": model, "prompt": prompt}
     content |= {"names": vocabulary.names, "vocabulary_version": vocabulary.version}
-    np.savez_compressed(file, features=encode(texts).astype(np.float16), **content)
+    file = io.BytesIO()
+    np.savez_compressed(file, features=features, **content)
     write_atomically(path, file.getvalue())
 
 
@@ -64,39 +64,30 @@ def load_text_features(name: str = PACKAGED) -> TextFeatures:
                 str(file[key]) for key in ("vocabulary_version", "encoder", "model", "prompt")
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"text features {name}: no table ({error}); give {PACKAGED} or a file of build_table"
-        ) from error
+        fix = f"give {PACKAGED} or a file of build_table"
+        raise UserError(f"text features {name}: no table ({error}); {fix}") from error
     vocabulary = load_vocabulary()
     if version != vocabulary.version or names != vocabulary.names:
-        raise UserError(
-            f"text features {name}: made for vocabulary {version}, not {vocabulary.version}; "
-            "build the table again"
-        )
+        reason = f"made for vocabulary {version}, not {vocabulary.version}"
+        raise UserError(f"text features {name}: {reason}; build the table again")
     return TextFeatures(unit_rows(features), encoder, model, prompt)
 
 
 def embed(names: Sequence[str], encoder: str = PACKAGED) -> np.ndarray:
-    """Features of entity names, in the vocabulary or not.
+    """Features of entity names, float32 [N, D], rows of unit norm.
 
-    Args:
-      names: those that the vocabulary knows, under any synonym, get their row of the table; others
-        are embedded by the table's own model, if the extra [annotate] is installed.
-      encoder: a table, as for `load_text_features`.
-
-    Returns:
-      float32 [N, D], rows of unit norm.
+    Names that the vocabulary knows, under any synonym, get their row of the table `encoder` (see
+    `load_text_features`); its model embeds other names, if the extra [annotate] is installed.
 
     Raises:
-      UserError: a name is empty, or unknown and the encoder cannot be loaded.
+      UserError: a name is empty, or unknown and the model cannot be loaded.
     """
     if any(not name.strip() for name in names):
         raise UserError("entity names must not be empty")
     vocabulary, table = load_vocabulary(), load_text_features(encoder)
-    unknown = {index: name for index, name in enumerate(names) if name not in vocabulary}
     ids = [vocabulary.id_of(name) if name in vocabulary else 0 for name in names]
     features = table.features[np.array(ids, np.int32)]
-    if unknown:
+    if unknown := {index: name for index, name in enumerate(names) if name not in vocabulary}:
         texts = [table.prompt.format(name=" ".join(name.split())) for name in unknown.values()]
         try:
             features[list(unknown)] = load_encoder(table.encoder, table.model)(texts)

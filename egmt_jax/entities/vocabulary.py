@@ -37,16 +37,12 @@ class Vocabulary:
         """The canonical name of a name, as for `id_of`."""
         return self.names[self.id_of(name)]
 
-    def nearest(self, name: str) -> list[str]:
-        """The three canonical names with the most similar spelling, nearest first."""
-        synonyms = load_lexicon().synonyms
-        spellings = {word: name for name in self.names for word in (name, *synonyms[name])}
-        close = difflib.get_close_matches(name.lower(), spellings, n=9, cutoff=0.0)
-        return list(dict.fromkeys(spellings[word] for word in close))[:3]
-
     def unknown(self, name: str) -> str:
-        """The message that a name is not in the vocabulary."""
-        nearest = ", ".join(self.nearest(name))
+        """The error message for an unknown name, with the three names of most similar spelling."""
+        synonyms = load_lexicon().synonyms
+        spellings = {word: known for known in self.names for word in (known, *synonyms[known])}
+        close = difflib.get_close_matches(name.lower(), spellings, n=9, cutoff=0.0)
+        nearest = ", ".join(list(dict.fromkeys(spellings[word] for word in close))[:3])
         return f"entity {name!r} is not in the vocabulary (nearest known: {nearest})"
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""What guides the fusion of each pair of an evaluation."""
+"""Chooses the guidance of each pair in an evaluation."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,20 +9,15 @@ from egmt_jax.models import PREDICTED, UNGUIDED, Guidance
 POLICIES = ("predicted", "own", "shuffled", "none")
 
 
-def check_policy(policy: str) -> None:
-    """Raises UserError for an unknown policy."""
-    if policy not in POLICIES:
-        raise UserError(f"evaluation.guidance={policy!r}: known are {', '.join(POLICIES)}")
-
-
 def guided(pairs: Iterable[Pair], policy: str) -> Iterator[tuple[Pair, Guidance]]:
-    """Yields pairs with the guidance of their fusion, by policy; another raises UserError.
+    """Yields pairs with the guidance of their fusion; an unknown policy raises UserError.
 
     "predicted": the classifier's own probabilities; "own": the entities of the pair; "shuffled":
     the entities of another pair, half of all pairs away, since adjacent pairs may show the same
     scene; "none": no guidance.
     """
-    check_policy(policy)
+    if policy not in POLICIES:
+        raise UserError(f"evaluation.guidance={policy!r}: known are {', '.join(POLICIES)}")
     if policy == "shuffled":
         pairs = list(pairs)
         half = len(pairs) // 2

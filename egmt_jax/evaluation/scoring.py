@@ -22,9 +22,8 @@ def score(
 ) -> tuple[list[dict[str, Any]], dict[str, float] | None]:
     """Fuses 8-bit pairs, guided by a policy (see `guided`), and scores images and classifier.
 
-    Returns:
-      The rows of `metrics.score_pairs`; and `classification_scores` on the pairs with `present`
-      names, None if there are none.
+    Returns the rows of `metrics.score_pairs`; and `classification_scores` on the pairs with
+    `present` names, None if there are none.
     """
     probabilities, labels = [], []
 
@@ -37,9 +36,10 @@ def score(
             yield scored_images(pair, to_uint8(fused.luma))
 
     rows = metrics.score_pairs(fusions(), progress=False)
-    if not labels:
-        return rows, None
-    return rows, classification_scores(np.asarray(probabilities), np.asarray(labels))
+    scores = (
+        classification_scores(np.asarray(probabilities), np.asarray(labels)) if labels else None
+    )
+    return rows, scores
 
 
 def scored_images(pair: Pair, fused: UInt8[np.ndarray, "h w"]) -> Triple:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from egmt_jax import metrics
 from egmt_jax.data import datasets, pipeline
-from egmt_jax.evaluation.guidance import check_policy, guided
+from egmt_jax.evaluation.guidance import guided
 from egmt_jax.evaluation.scoring import average, score, scored_images
 from egmt_jax.inference.drawing import contact_sheet
 from egmt_jax.inference.fuser import Fuser
@@ -32,14 +32,10 @@ over {entities} entities.
 def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path:
     """Writes the fused images of the test split and a contact sheet; returns the sheet's path.
 
-    Under `export/<set>/<split>/` of the workdir: `color/<id>.png` (fused luma, chroma of the
-    visible image), `grey/<id>.png` (the metrics' input), `contact_sheet.png` (visible | infrared |
-    fused).
-
-    Args:
-      config: names the data; see `configs/base.py`.
-      workdir: of a training run.
-      best: use the best model on the validation split, not the newest, and folder `<split>-best`.
+    Under `export/<set>/<split>/` of the workdir of a training run: `color/<id>.png` (fused luma,
+    chroma of the visible image), `grey/<id>.png` (the metrics' input), `contact_sheet.png` (visible
+    | infrared | fused). `best` selects the best model on the validation split, not the newest, and
+    the folder `<split>-best`. `config` names the data; see `configs/base.py`.
     """
     run = _open("export", config, workdir, best)
     shown = set(np.linspace(0, len(run.order) - 1, MOST_ON_A_SHEET).astype(int).tolist())
@@ -57,11 +53,11 @@ def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path
 
 
 def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
-    """Scores the fused images and the classifier on the test split; returns a table, Markdown.
+    """Scores the fused images and the classifier on the test split; returns a Markdown table.
 
-    The average of the two sources is scored too, as a baseline. Under `evaluate/<set>/<split>/`
-    (see `export`, also for the arguments): `table.md`, `per_image.csv`, `per_image_average.csv`,
-    `results.json` with versions and the configs of the evaluation and of the training.
+    Also scores the average of the two sources, as a baseline. Writes, under
+    `evaluate/<set>/<split>/` (see `export`, also for the arguments): `table.md`, `per_image.csv`,
+    `per_image_average.csv`, and `results.json` with versions and both configs.
     """
     run = _open("evaluate", config, workdir, best)
     own, scores = score(run.fuser, _pairs(run, "Evaluating"), config.evaluation.guidance)
@@ -95,7 +91,6 @@ class _Run(NamedTuple):
 
 
 def _open(kind: str, config: ConfigDict, workdir: str, best: bool) -> _Run:
-    check_policy(config.evaluation.guidance)
     model, names, trained = load_model(workdir, best)
     before, now = trained.evaluation.get("guidance"), config.evaluation.guidance
     if before not in (None, now):  # such as a forgotten variant of the config

@@ -1,4 +1,4 @@
-"""Measures how much naming an entity makes it stand out, where masks are known."""
+"""Measures how much contrast an entity gains as a guide, on pairs with masks."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,14 @@ def contrast(image: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> 
 
 
 def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) -> list[dict]:
-    """Names the most salient entities of each pair, one at a time, then an absent one.
+    """Fuses each pair guided by one of its most salient entities, then by an absent one.
 
-    Entities without masks, or with masks above `LARGEST_AREA`, are skipped. `most` limits the
-    entities per pair; `seed` chooses the absent one among the entities of other pairs.
+    Skips entities without masks, or with masks above `LARGEST_AREA`. `most` limits the entities per
+    pair; `seed` chooses the absent one among the entities of other pairs.
 
     Returns:
-      Per entity: `id`, `entity`, `absent`, and the contrast inside the entity's mask in the fused
-      luma, in [0, 1], when naming the entity or the absent one: `named`, `not_named`.
+      Per entity: `id`, `entity`, `absent`, and the contrast of the entity's mask in the fused luma,
+      in [0, 1], with the entity or the absent one as guide: `named`, `not_named`.
     """
     everything = sorted({entity for pair in pairs for entity in pair.entities})
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.inference.fuser import Fused, Fuser
-from egmt_jax.io.images import to_rgb, to_uint8
+from egmt_jax.io.images import resample, to_rgb, to_uint8
 from egmt_jax.io.pairs import Pair
 from egmt_jax.models import EGMT
 
@@ -23,9 +23,9 @@ LABEL_WIDTH = 280  # of a panel in pixels whose label has the smallest legible f
 def attention_panel(
     picture: UInt8[np.ndarray, "h w 3"], attention: Float[np.ndarray, "h w"], label: str = ""
 ) -> UInt8[np.ndarray, "y w 3"]:
-    """Draws attention over an RGB picture: nothing at 0, warm colours towards its maximum.
+    """Draws attention over an RGB picture, in warm colours towards its maximum.
 
-    A `label` is written, with the maximum appended, into a band below.
+    A band below shows the `label`, if any, and the maximum.
     """
     peak = float(attention.max())
     share = np.clip(attention / np.float32(max(peak, FAINTEST)), 0.0, 1.0)[..., None]
@@ -43,7 +43,7 @@ def attention_panel(
 
 
 def overlay(fused: Fused, entities: Sequence[str] | None = None) -> UInt8[np.ndarray, "y x 3"]:
-    """The fused image, RGB, once per entity with the attention to it; plain if nothing guided.
+    """Panels of the fused image with the attention to each entity; the image if nothing guided.
 
     `entities` are some of `Fused.guides`; None: the four with the strongest attention.
     """
@@ -67,7 +67,7 @@ def as_rgb(image: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> UInt8[np.ndarray, "h w 3"]:
-    """Lays pictures, see `as_rgb`, out in a grid, each scaled to fit `CELL`."""
+    """Lays out pictures (see `as_rgb`) in a grid, each scaled to fit `CELL`."""
     height, width = CELL[0] + GAP, CELL[1] + GAP
     sheet = np.full((GAP + height * len(rows), GAP + width * max(map(len, rows)), 3), 255, np.uint8)
     for r, row in enumerate(rows):
@@ -82,8 +82,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> UInt8[np.ndarray, "h 
 def _fit(picture: np.ndarray) -> np.ndarray:
     scale = min(CELL[0] / picture.shape[0], CELL[1] / picture.shape[1])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(picture, (width, height), interpolation=method)
+    return resample(picture, (height, width))
 
 
 def sample_sheet(model: EGMT, pairs: Sequence[Pair]) -> UInt8[np.ndarray, "h w 3"]:

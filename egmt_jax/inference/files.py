@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -47,7 +46,7 @@ def fuse_files(
 ) -> tuple[list[str], list[str]]:
     """Fuses pairs of files into 8-bit PNG files; a failure does not stop the other pairs.
 
-    `threads` read and as many write; each adds a pair or an image to the memory used.
+    `threads` threads read and as many write; each holds a pair or an image in memory.
 
     Returns:
       Failures and warnings, a line each, in the order of `jobs`.
@@ -103,13 +102,13 @@ def _failure(job: Job, error: Exception) -> str:
 
 
 def read_pair(files: PairFiles, size: str = "visible") -> tuple[Pair, list[str]]:
-    """Reads a pair and brings it to one `size`: "visible" or "infrared".
+    """Reads a pair and resamples it to the size of one image: "visible" or "infrared".
 
     Returns:
-      The pair, visible in 8 bits and infrared as deep as its file; warnings, a line each.
+      The pair, visible in 8 bits and infrared in the depth of its file; warnings, a line each.
 
     Raises:
-      UserError: a file cannot be read or has fewer than 16 pixels, both are one file, or the
+      UserError: a file cannot be read or has a side below 16 pixels, both are one file, or the
         aspect ratios differ by more than `ASPECT`.
     """
     visible, infrared = (images.read_image(path, deep=True) for path in files[1:3])
@@ -143,26 +142,15 @@ def prepare(
         question = "are visible and infrared swapped, or is it in false colours?"
         warnings.append(f"{files.infrared}: has colours: {question}")
     infrared = to_luma(infrared, "infrared", deep=True)[..., None]
-    if visible.shape[:2] != infrared.shape[:2]:
-        _check_aspect(files, visible.shape, infrared.shape)
-        shape = (visible if size == "visible" else infrared).shape[:2]
-        visible, infrared = resample(visible, shape), resample(infrared, shape)
-    pair = Pair(files.id, visible, infrared)
-    shift = registration.edge_shift(pair.luma, infrared[..., 0])
+    _check_aspect(files, visible.shape, infrared.shape)
+    shape = (visible if size == "visible" else infrared).shape[:2]
+    pair = Pair(files.id, images.resample(visible, shape), images.resample(infrared, shape))
+    shift = registration.edge_shift(pair.luma, pair.infrared[..., 0])
     if shift is not None:
         by = f"{shift[0]:+.0f} pixels down and {shift[1]:+.0f} to the right"
         reason = f"seems to be shifted by {by} against {files.visible}: register the two first"
         warnings.append(f"{files.infrared}: {reason}")
     return pair, warnings
-
-
-def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resamples [H, W, C] to rows and columns: area averages to shrink, linear to enlarge."""
-    if size == image.shape[:2]:
-        return image
-    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
 
 
 def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[int, ...]) -> None:
@@ -172,8 +160,6 @@ def _check_aspect(files: PairFiles, visible: tuple[int, ...], infrared: tuple[in
     pictures = [path for path in files[1:3] if path.suffix.lower() in images.SUFFIXES]
     rotated = [x.name for x in pictures if images.has_exif_rotation(images.read_bytes(x))]
     hint = f" (the EXIF data of {rotated[0]} rotate it)" if len(rotated) == 1 else ""
-    raise UserError(
-        f"{files.visible} has {visible[1]} x {visible[0]} pixels, {files.infrared} "
-        f"{infrared[1]} x {infrared[0]}{hint}: their aspect ratios differ by {difference:.0%}, "
-        f"{ASPECT:.0%} is allowed; crop one of them first"
-    )
+    sizes = f"{visible[1]} x {visible[0]} pixels, {files.infrared} {infrared[1]} x {infrared[0]}"
+    limit = f"aspect ratios differ by {difference:.0%}, {ASPECT:.0%} is allowed"
+    raise UserError(f"{files.visible} has {sizes}{hint}: their {limit}; crop one of them first")

@@ -13,13 +13,13 @@ import numpy as np
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
-from egmt_jax.inference.files import Job, Settings, prepare, resample
+from egmt_jax.inference.files import Job, Settings, prepare
 from egmt_jax.inference.fuser import Fused, Fuser, fill_border
 from egmt_jax.inference.tiles import to_unit_range
 from egmt_jax.io import images
 from egmt_jax.io.lookahead import map_ahead
 from egmt_jax.io.thermal import InfraredRange, infrared_to_unit
-from egmt_jax.io.videos import Video, check_suffix, writing
+from egmt_jax.io.videos import Video, writing
 from egmt_jax.models import PREDICTED, Guidance, Visual
 
 # Field of `Visual` -> time constant in seconds of its average. Tokens must follow moving things.
@@ -29,7 +29,7 @@ MEMORY = dict(into_visible=0.5, into_infrared=0.5, entity_logits=0.5, tone=0.5, 
 # 95 of 100 consecutive pairs of RoadScene and TNO, which show other scenes, by more than this.
 CUT = 0.1
 
-THUMBNAIL = 16  # pixels a side of the reduced frames
+THUMBNAIL = (16, 16)  # pixels of the reduced frames
 RATES = 0.002  # relative difference of rates up to which videos go together, as 30 and 29.97
 AHEAD = 4  # frames that are decoded and fused ahead of the one that is being encoded, at most
 
@@ -38,9 +38,8 @@ class VideoFuser:
     """Fuses the frames of one video in turn, without flicker.
 
     Global features are exponential moving averages over the frames since the last cut in either
-    source (`MEMORY`). Detail comes from each frame.
-
-    Takes frames per second, and options as for `Fuser.__call__`.
+    source (`MEMORY`); detail comes from each frame. `rate` is in frames per second; the options are
+    those of `Fuser.__call__`.
 
     Raises:
       UserError: entities that cannot guide, or a range in percentiles, which differ per frame.
@@ -70,18 +69,17 @@ class VideoFuser:
         is_first = not self._thumbnails
         unit = infrared_to_unit(values, self._range, self._black_hot, check=is_first)
         unit, valid = fill_border(values, unit)
-        size, method = (THUMBNAIL, THUMBNAIL), cv2.INTER_AREA
-        now = [to_unit_range(cv2.resize(x, size, interpolation=method)) for x in (luma, unit)]
+        reduced = (cv2.resize(x, THUMBNAIL, interpolation=cv2.INTER_AREA) for x in (luma, unit))
+        now = [to_unit_range(image) for image in reduced]
         before, self._thumbnails = self._thumbnails, now
         if any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False)):
             self._average = None
         return self._fuser.fuse_luma(visible, luma, unit, valid, self._guidance, self._smooth)
 
     def _smooth(self, visual: Visual) -> Visual:
-        if self._average is not None:
-            visual = _average(self._average, visual, self._rates)
-        self._average = visual
-        return visual
+        before = visual if self._average is None else self._average
+        self._average = _average(before, visual, self._rates)
+        return self._average
 
 
 @jax.jit
@@ -100,17 +98,14 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
     Raises:
       UserError: a file cannot be read or written, or the two do not match; then nothing is written.
     """
-    check_suffix(job.out)
     with contextlib.ExitStack() as stack:
-        visible, infrared = (
-            stack.enter_context(contextlib.closing(Video(path))) for path in job.pair[1:3]
-        )
+        videos = [stack.enter_context(contextlib.closing(Video(path))) for path in job.pair[1:3]]
+        visible, infrared = videos
         if abs(visible.rate / infrared.rate - 1.0) > RATES:
-            raise UserError(
-                f"{visible.path} has {visible.rate:.6g} frames per second, {infrared.path} "
-                f"{infrared.rate:.6g}: bring both to one rate first, such as by ffmpeg -i "
-                f"{infrared.path.name} -r {visible.rate:.6g} OUT{infrared.path.suffix}"
-            )
+            rate, other = f"{visible.rate:.6g}", f"{infrared.path} {infrared.rate:.6g}"
+            command = f"ffmpeg -i {infrared.path.name} -r {rate} OUT{infrared.path.suffix}"
+            fix = f"bring both to one rate first, such as by {command}"
+            raise UserError(f"{visible.path} has {rate} frames per second, {other}: {fix}")
         first, warnings = prepare(job.pair, visible.first, infrared.first, settings.size)
         size = first.visible.shape[:2]
         if size[0] % 2 or size[1] % 2:
@@ -120,23 +115,23 @@ def fuse_video(fuser: Fuser, job: Job, settings: Settings) -> list[str]:
         steady = VideoFuser(fuser.for_size(size), visible.rate, settings.guidance, **options)
 
         def fuse(frames: tuple[np.ndarray, np.ndarray]) -> Fused:
-            return steady(*(resample(frame, size) for frame in frames))
+            return steady(*(images.resample(frame, size) for frame in frames))
 
-        total = min((video.count for video in (visible, infrared) if video.count), default=None)
+        total = min((video.count for video in videos if video.count), default=None)
         write = stack.enter_context(writing(job.out, visible.rate, size))
 
         def ahead(function: Callable, items: Iterable, count: int) -> Iterator:
             """Computed by a thread, which ends before the videos are closed."""
             return stack.enter_context(contextlib.closing(map_ahead(function, items, 1, count)))
 
-        streams = [ahead(Video.read, itertools.repeat(video), 1) for video in (visible, infrared)]
+        streams = [ahead(Video.read, itertools.repeat(video), 1) for video in videos]
         pairs = zip(*streams, strict=True)
         frames = itertools.takewhile(lambda pair: all(x is not None for x in pair), pairs)
         fusions = ahead(fuse, frames, AHEAD)
         for fused in tqdm(fusions, "Fusing", total, unit="frame", disable=None):
             write(images.to_uint8(fused.luma) if settings.grey else fused.image)
         if visible.taken != infrared.taken:
-            shorter, longer = sorted((visible, infrared), key=lambda video: video.taken)
+            shorter, longer = sorted(videos, key=lambda video: video.taken)
             reason = f"before {longer.path}: the rest of that is left out"
             warnings.append(f"{shorter.path}: ends after {shorter.taken} frames, {reason}")
     return warnings

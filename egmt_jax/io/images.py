@@ -26,7 +26,7 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
 
 
 def read_image(path: str | os.PathLike, deep: bool = False) -> np.ndarray:
-    """Reads an image file and applies its EXIF rotation; alpha is dropped.
+    """Reads an image file, applies its EXIF rotation and drops alpha.
 
     Returns:
       [H, W, 1], or RGB [H, W, 3] for colour files: uint8, with `deep` also uint16 or float32.
@@ -135,13 +135,19 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
 
 
+def resample(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resamples [H, W, C] to rows and columns: area averages to shrink, linear to enlarge."""
+    if size == image.shape[:2]:
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """PNG bytes of uint8 [H, W], [H, W, 1] or RGB [H, W, 3]."""
-    if image.ndim == 3 and image.shape[2] == 3:
-        image = image[..., ::-1]
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(image))
-    if not done:
-        raise ValueError(f"OpenCV cannot encode an image of shape {image.shape}")
+    bgr = image[..., ::-1] if image.ndim == 3 and image.shape[2] == 3 else image
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(bgr))  # raises for other shapes
     return encoded.tobytes()
 
 
@@ -176,21 +182,20 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def check_writable(path: str | os.PathLike, folder: bool = False) -> None:
-    """Raises UserError if an output cannot be written; creates nothing.
+    """Raises UserError if a file, or with `folder` a new or empty folder, cannot be written.
 
-    The output is a file, or with `folder` a new or empty folder other than the current one.
+    Creates nothing. The folder must not be the current one.
     """
     path = pathlib.Path(path).absolute()
     try:
-        if not folder and path.is_dir():
+        if path.is_dir() and not folder:
             raise UserError(f"{path}: is a folder; name a file")
-        if folder and path.exists():
-            if not path.is_dir():
-                raise UserError(f"{path}: is a file; name a new folder")
-            if path.samefile(pathlib.Path.cwd()):
-                raise UserError(f"{path}: is the current folder; name a new one")
-            if any(path.iterdir()):
-                raise UserError(f"{path}: is not empty; name a new folder")
+        if path.exists() and not path.is_dir() and folder:
+            raise UserError(f"{path}: is a file; name a new folder")
+        if path.is_dir() and path.samefile(pathlib.Path.cwd()):
+            raise UserError(f"{path}: is the current folder; name a new one")
+        if path.is_dir() and any(path.iterdir()):
+            raise UserError(f"{path}: is not empty; name a new folder")
         parent = next(parent for parent in path.parents if parent.exists())
         trial = parent / f".{path.name}.{os.getpid()}.partial"
         trial.touch()

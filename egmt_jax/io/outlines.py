@@ -27,27 +27,20 @@ def paint(
 
     Where outlines overlap, also those of other entities, the smaller one is in front.
     """
-    scale = FINER * width / UNITS
-    shapes = [
-        (name, np.round(_corners(outline) * scale).astype(np.int32))
-        for name, several in outlines.items()
-        for outline in several
-    ]
-    shapes.sort(key=lambda shape: -cv2.contourArea(shape[1]))
-    names = [*entities, *(name for name in outlines if name not in entities)]
+    names = list(dict.fromkeys((*entities, *outlines)))
+    shapes = []
+    for name, several in outlines.items():
+        for outline in several:
+            if len(outline) == 4:
+                left, top, right, bottom = outline
+                outline = (left, top, right, top, right, bottom, left, bottom)
+            corners = np.reshape(np.asarray(outline, np.float64), (-1, 2)) * (FINER * width / UNITS)
+            shapes.append((names.index(name), np.round(corners).astype(np.int32)))
     front = np.full((FINER * height, FINER * width), -1, np.int16)
-    for name, corners in shapes:
-        cv2.fillPoly(front, [corners], names.index(name))
+    for index, shape in sorted(shapes, key=lambda item: -cv2.contourArea(item[1])):
+        cv2.fillPoly(front, [shape], index)
     front = front[FINER // 2 :: FINER, FINER // 2 :: FINER]
     return np.uint8(255) * (front == np.arange(len(entities))[:, None, None]).astype(np.uint8)
-
-
-def _corners(outline: Sequence[float | int]) -> np.ndarray:
-    """float64 [N, 2], x and y of each corner."""
-    if len(outline) == 4:
-        left, top, right, bottom = outline
-        outline = (left, top, right, top, right, bottom, left, bottom)
-    return np.reshape(np.asarray(outline, np.float64), (-1, 2))
 
 
 def check(outlines: Any) -> Outlines:
@@ -58,10 +51,9 @@ def check(outlines: Any) -> Outlines:
         if not isinstance(several, list):
             raise UserError(f"regions of {name}: not a list of outlines")
         if not all(map(_is_outline, several)):
-            raise UserError(
-                f"regions of {name}: an outline is x0, y0, x1, y1 of a box or x, y of three or more"
-                " corners, from 0 on, in thousandths of the image width, not pixels"
-            )
+            form = "x0, y0, x1, y1 of a box or x, y of three or more corners"
+            unit = "from 0 on, in thousandths of the image width, not pixels"
+            raise UserError(f"regions of {name}: an outline is {form}, {unit}")
     return outlines
 
 

@@ -51,11 +51,6 @@ class Pair:
         return images.to_grey(self.visible)
 
 
-def is_many(path: pathlib.Path) -> bool:
-    """Whether a path names a folder, or files by a pattern, rather than one file."""
-    return path.is_dir() or ("*" in path.name and not path.exists())
-
-
 def find_pairs(
     visible: pathlib.Path,
     infrared: pathlib.Path,
@@ -63,14 +58,11 @@ def find_pairs(
     *,
     recursive: bool = False,
 ) -> tuple[list[PairFiles], list[str]]:
-    """Finds the pairs of two folders.
+    """Finds the pairs of two folders, or of two patterns, which may be in one folder.
 
-    Args:
-      visible: a folder, whose images match by stem; or a folder and a pattern with one `*`, such as
-        `street/*_rgb.jpg`: files match by the text that `*` stands for.
-      infrared: the same; may be the same folder with another pattern.
-      labels: a folder with one label file of any type per pair; may not exist.
-      recursive: search subfolders too; files match within subfolders of equal names.
+    Images of folders match by stem; those of patterns with one `*`, such as `street/*_rgb.jpg`, by
+    the text that `*` stands for. With `recursive`, files match in subfolders of equal names. The
+    folder `labels`, if it exists, has a label file of any type per pair.
 
     Returns:
       The complete pairs in natural order of id, and all problems, a line each: unreadable or empty
@@ -104,7 +96,7 @@ def list_files(
     folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
     if pattern.count("*") > 1:
         return {}, [f"{path}: give one * in the pattern, for the text that both files share"]
-    if "*" not in pattern or not folder.is_dir():
+    if not folder.is_dir() or "*" not in pattern:
         return {}, [f"{path if folder.is_dir() else folder}: no such folder"]
     before, after = map(re.escape, pattern.split("*"))
     expression = re.compile(f"{before}(.+){after}", re.DOTALL)
@@ -118,7 +110,7 @@ def list_files(
         is_image = file.suffix.lower() in images.SUFFIXES and not file.name.startswith(".")
         if match is None or not is_image:
             continue
-        # A pattern that ends in * would otherwise make ids of the suffixes too.
+        # The id has no suffix, also if the pattern ends in *.
         name = match[1].removesuffix(file.suffix) if pattern.endswith("*") else match[1]
         name = (file.parent.relative_to(folder) / name).as_posix()
         if name in found:
@@ -134,17 +126,16 @@ def check_images(pair: PairFiles) -> list[str]:
     problems, sizes = [], []
     for path in (pair.visible, pair.infrared):
         try:
-            sizes.append(images.read_image(path).shape[1::-1])
+            height, width, _ = images.read_image(path).shape
+            sizes.append(f"{width}x{height}")
         except UserError as error:
             problems.append(str(error))
-    if problems:
-        return problems
-    visible, infrared = (f"{width}x{height}" for width, height in sizes)
-    if visible != infrared:
-        return [f"{pair.id}: visible is {visible}, infrared {infrared}"]
-    if min(sizes[0]) < SMALLEST_SIDE:
-        return [f"{pair.id}: {visible} pixels; at least {SMALLEST_SIDE}x{SMALLEST_SIDE} needed"]
-    return []
+    if len(set(sizes)) > 1:
+        problems.append(f"{pair.id}: visible is {sizes[0]}, infrared {sizes[1]}")
+    elif not problems and min(height, width) < SMALLEST_SIDE:
+        least = f"at least {SMALLEST_SIDE}x{SMALLEST_SIDE} needed"
+        problems.append(f"{pair.id}: {sizes[0]} pixels; {least}")
+    return problems
 
 
 def check_all(
@@ -158,8 +149,7 @@ def check_all(
 
 def raise_problems(heading: str, problems: Sequence[str]) -> None:
     """Raises a UserError that lists up to `PROBLEMS_SHOWN` problems after a heading, if any."""
-    lines = [heading, *problems[:PROBLEMS_SHOWN]]
-    if len(problems) > PROBLEMS_SHOWN:
-        lines.append(f"and {len(problems) - PROBLEMS_SHOWN} more")
+    more = len(problems) - PROBLEMS_SHOWN
+    lines = [heading, *problems[:PROBLEMS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
     if problems:
         raise UserError(("\n  " if len(problems) > 1 else " ").join(lines))

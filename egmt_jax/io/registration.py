@@ -12,20 +12,17 @@ REGISTERED = 4.0  # shift in pixels of the pair that counts as none: published s
 
 LEAST_GAIN, LEAST_PEAK = 0.65, 3.5
 """How far the correlation of a reported shift exceeds that of the registered pair, and the mean, in
-standard deviations over all shifts. Without the second, pairs that share no edges are reported.
-`benchmarks/registration.py DIR --shifted 300 --seed 2` reports 11 of the 1083 published training
-pairs of MSRS (the four inspected are misregistered), none of RoadScene (171), TNO (25) and M3FD
-(30), and 91, 99, 87 and 90 % of pairs shifted by 6 to 20 pixels: others may be shifted too.
-"""
+standard deviations over all shifts. `benchmarks/registration.py DIR --shifted 300 --seed 2` reports
+11 of the 1083 published training pairs of MSRS (the four inspected are misregistered), none of
+RoadScene, TNO and M3FD, and 91, 99, 87 and 90 % of pairs shifted by 6 to 20 pixels."""
 
 
 def edge_shift(
     visible: Shaped[np.ndarray, "h w"], infrared: Shaped[np.ndarray, "h w"]
 ) -> tuple[float, float] | None:
-    """Estimates how far the edges of the infrared image are shifted against the visible luma.
+    """Estimates the shift of the edges of the infrared image against the visible luma.
 
-    Returns:
-      Pixels down and to the right; None where the shift is at most `REGISTERED` or not certain.
+    In pixels down and to the right; None if it is at most `REGISTERED` or not certain.
     """
     scale = min(1.0, SIDE / max(visible.shape))
     if min(visible.shape) < SMALLEST_SIDE or min(visible.shape) * scale < NARROWEST:

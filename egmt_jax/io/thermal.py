@@ -27,10 +27,9 @@ DEEP = InfraredRange(0.5, 99.5, percent=True)  # of 16 bits, of which raw counts
 
 def parse_range(text: str) -> InfraredRange:
     """Parses "27000,31000" (values of the file) or "0.5%,99.5%" (percentiles of each image)."""
-    parts = [part.strip() for part in text.split(",")]
-    percent = all(part.endswith("%") for part in parts)
+    percent = text.count("%") == 2
     try:
-        low, high = (float(part.removesuffix("%") if percent else part) for part in parts)
+        low, high = (float(part.strip().removesuffix("%" * percent)) for part in text.split(","))
     except ValueError as error:
         hint = "give LOW,HIGH such as 27000,31000 or 0.5%,99.5%"
         raise UserError(f"infrared range {text!r}: {hint}") from error
@@ -81,10 +80,9 @@ def infrared_to_unit(
             high = max(high, low + least)  # an image of one value becomes 0
         elif check and np.mean((low <= values) & (values <= high)) < LEAST_INSIDE:
             first, last = np.percentile(values, [1, 99])
-            raise UserError(
-                f"infrared range {low:.6g} to {high:.6g}: almost no value of the infrared image "
-                f"lies in it; most are {first:.6g} to {last:.6g}"
-            )
+            reason = "almost no value of the infrared image lies in it"
+            found = f"most are {first:.6g} to {last:.6g}"
+            raise UserError(f"infrared range {low:.6g} to {high:.6g}: {reason}; {found}")
         unit = np.clip((unit - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     return np.float32(1.0) - unit if black_hot else unit
 

@@ -48,10 +48,8 @@ class Video:
         if frame is not None:
             self.taken += 1
         elif self.count - self.taken > max(2.0, MISSING * self.count):
-            raise UserError(
-                f"{self.path}: ends after {self.taken} of {self.count} frames: truncated or "
-                "damaged; copy it again, or cut it to its intact part"
-            )
+            found = f"ends after {self.taken} of {self.count} frames: truncated or damaged"
+            raise UserError(f"{self.path}: {found}; copy it again, or cut it to its intact part")
         return frame
 
     def close(self) -> None:
@@ -63,10 +61,9 @@ class Video:
 def writing(
     path: str | os.PathLike, rate: float, size: tuple[int, int]
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Writes a video of `rate` frames per second; `path` changes when the video is complete.
+    """Writes a video of `rate` frames per second; replaces `path` when the video is complete.
 
-    Args:
-      size: rows and columns; the last one of an odd number is lost.
+    `size` is in rows and columns; of an odd number, the last one is lost.
 
     Yields:
       A function that adds a frame, uint8 [H, W] or RGB [H, W, 3].

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from egmt_jax.errors import UserError
@@ -35,11 +36,11 @@ def check_folders(
     """Matches the files of the sources and of each method by stem, and reads every file.
 
     Returns:
-      The files, and warnings, such as of sources without any fused result, which are left out.
+      The files; and warnings, such as about sources without a fused image, which are left out.
 
     Raises:
-      UserError: lists all unusable folders; or all files that are missing, unreadable or too small,
-        and all ids with files of different sizes.
+      UserError: lists all unusable folders; or all files that are missing, unreadable, too small or
+        of different sizes.
     """
     folders = {"visible": visible, "infrared": infrared, **fused}
     listed = {role: list_files(folder) for role, folder in folders.items()}
@@ -48,9 +49,9 @@ def check_folders(
     files: Files = {role: {} for role in folders}
     problems = []
     for role, (paths, _) in listed.items():
+        present = {name: paths[name] for name in ids if name in paths}
         missing = [name for name in ids if name not in paths]
         problems += [f"{folders[role]}: no {role} image with the stem {name}" for name in missing]
-        present = {name: paths[name] for name in ids if name in paths}
         checks = map_ahead(_check_file, present.values(), READERS, 2 * READERS)
         bar = tqdm(checks, f"checking {role}", len(present), unit="file", disable=None)
         for name, check in zip(present, bar, strict=True):
@@ -74,12 +75,16 @@ def check_folders(
 def _check_file(path: pathlib.Path) -> CheckedFile | str:
     """The file, or why it cannot be read."""
     try:
-        encoded = read_bytes(path)
-        image = decode_image(encoded, str(path))
+        image, digest = _read(path)
     except UserError as error:
         return str(error)
-    digest = hashlib.sha256(encoded).hexdigest()
     return CheckedFile(path, digest, image.shape[:2], is_colourful(image))
+
+
+def _read(path: pathlib.Path) -> tuple[np.ndarray, str]:
+    """The image in a file, and the SHA-256 of the file."""
+    encoded = read_bytes(path)
+    return decode_image(encoded, str(path)), hashlib.sha256(encoded).hexdigest()
 
 
 def _colour_warnings(files: Files) -> list[str]:
@@ -95,21 +100,17 @@ def _colour_warnings(files: Files) -> list[str]:
 
 
 def score_files(files: Files, method: str) -> list[Row]:
-    """Rows of `score_pairs` for one method, sorted by id.
+    """Rows of `score_pairs` for one method, by id; raises UserError if a file has changed."""
 
-    Raises:
-      UserError: a file has vanished or changed since `check_folders`.
-    """
+    def read_grey(file: CheckedFile) -> np.ndarray:
+        image, digest = _read(file.path)
+        if digest != file.sha256:
+            raise UserError(f"{file.path}: changed while being scored; run the command again")
+        return to_grey(image)
 
     def read(name: str) -> Triple:
-        images = []
-        for file in (files[role][name] for role in (method, "visible", "infrared")):
-            encoded = read_bytes(file.path)
-            if hashlib.sha256(encoded).hexdigest() != file.sha256:
-                raise UserError(f"{file.path}: changed while being scored; run the command again")
-            images.append(to_grey(decode_image(encoded, str(file.path))))
-        return name, images[0], images[1], images[2]
+        fused, visible, infrared = (files[role][name] for role in (method, "visible", "infrared"))
+        return name, read_grey(fused), read_grey(visible), read_grey(infrared)
 
-    ids = list(files[method])
-    triples = map_ahead(read, ids, READERS, 2 * READERS)
-    return score_pairs(triples, total=len(ids), progress=method)
+    triples = map_ahead(read, files[method], READERS, 2 * READERS)
+    return score_pairs(triples, total=len(files[method]), progress=method)

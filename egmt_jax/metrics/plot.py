@@ -28,11 +28,7 @@ def check_plot(path: str | os.PathLike) -> None:
 def write_plot(
     path: str | os.PathLike, rows_by_method: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Draws a box plot per metric, with one box per method (whiskers: 1.5 interquartile ranges).
-
-    Raises:
-      UserError: as `check_plot`, or the file cannot be written.
-    """
+    """Draws a box plot per metric with one box per method; raises UserError as `check_plot`."""
     check_plot(path)
     from matplotlib.figure import Figure  # an extra; pyplot would need a display
 

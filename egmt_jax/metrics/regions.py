@@ -18,12 +18,12 @@ Extent = tuple[Any, Any]  # (height, width), integers or traced
 Scalar = Float32[Array, ""]
 
 
-def as_float(*images: Grey) -> list[Array]:
-    """Images as float32; raises ValueError if one is not [H, W], or if their shapes differ."""
+def as_float(*images: Grey, size: Size = None) -> tuple[list[Array], Extent]:
+    """Images as float32, and their `extent`; ValueError unless all are [H, W] of one shape."""
     shapes = [jnp.shape(image) for image in images]
     if len(shapes[0]) != 2 or len(set(shapes)) > 1:
         raise ValueError(f"images must be [H, W] and of one shape, got {shapes}")
-    return [jnp.asarray(image).astype(jnp.float32) for image in images]
+    return [jnp.asarray(x).astype(jnp.float32) for x in images], extent(shapes[0], size)
 
 
 def extent(shape: tuple[int, ...], size: Size) -> Extent:

@@ -22,14 +22,14 @@ def score_pairs(
     """Scores fused images against their sources.
 
     Args:
-      triples: (id, fused, visible, infrared), uint8 [H, W] each; the size may differ between
-        triples. A generator that decodes files overlaps with the computation.
+      triples: (id, fused, visible, infrared), uint8 [H, W] each; sizes may differ between triples.
+        A generator that decodes files overlaps with the computation.
       total: number of triples, for the progress bar.
       progress: label of the progress bar (on a terminal only); False for none.
 
     Returns:
-      A row per triple, in order: `id`, then the metrics by name, rounded to six significant digits,
-      beyond which float32 results differ between machines.
+      A row per triple, in order: `id`, then the metrics by name, rounded to six significant digits
+      (float32 results differ between machines beyond that).
 
     Raises:
       UserError: images are not uint8 [H, W], differ in size, or have a side below 17 pixels.
@@ -47,9 +47,8 @@ def score_triple(triple: Triple) -> Row:
         kinds = ", ".join(f"{image.dtype} {list(image.shape)}" for image in images)
         raise UserError(f"{name}: images must be uint8 [H, W] and of one size, not {kinds}")
     if min(shapes[0]) < SMALLEST_SIDE:
-        raise UserError(
-            f"{name}: {list(shapes[0])} is below {SMALLEST_SIDE} pixels, the VIF window"
-        )
+        found = f"{list(shapes[0])} is below {SMALLEST_SIDE} pixels"
+        raise UserError(f"{name}: {found}, the VIF window")
     padding = [(0, padded_side(side) - side) for side in shapes[0]]
     fused, visible, infrared = (jax.device_put(np.pad(image, padding)) for image in images)
     values = jax.device_get(fusion_metrics(fused, visible, infrared, shapes[0]))
@@ -61,8 +60,6 @@ def padded_side(side: int) -> int:
 
     There are few, since compiling for a new shape takes as long as scoring a hundred small images.
     """
-    if side <= 128:
-        return 128
-    octave = 2 ** ((side - 1).bit_length() - 1)  # the largest power of two below the side
-    steps = (octave + octave // 4, octave + octave // 2) if octave >= 512 else ()
-    return next((step for step in steps if side <= step), 2 * octave)
+    power = max(128, 2 ** (side - 1).bit_length())  # the least power of two that fits
+    lengths = (power * 5 // 8, power * 3 // 4, power) if power > 512 else (power,)
+    return next(length for length in lengths if side <= length)

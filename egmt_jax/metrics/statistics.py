@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from egmt_jax.metrics.regions import Extent, Grey, Scalar, Size, as_float, cut, extent, mean, root
+from egmt_jax.metrics.regions import Extent, Grey, Scalar, Size, as_float, cut, mean, root
 
 
 @jax.jit
@@ -17,8 +17,7 @@ def standard_deviation(fused: Grey, *, size: Size = None) -> Scalar:
 
     Other code uses the sample form (n - 1), or the root of the sum of squares.
     """
-    (fused,) = as_float(fused)
-    size = extent(fused.shape, size)
+    (fused,), size = as_float(fused, size=size)
     return root(mean(_centre(fused, size) ** 2, size))
 
 
@@ -33,8 +32,7 @@ def spatial_frequency(fused: Grey, *, size: Size = None) -> Scalar:
     Source: Eskicioglu and Fisher, "Image quality measures and their performance", IEEE Trans.
     Communications 43(12), 1995. Other code divides by H W, which lowers it by about 1 / (2 H).
     """
-    (fused,) = as_float(fused)
-    height, width = extent(fused.shape, size)
+    (fused,), (height, width) = as_float(fused, size=size)
     horizontal = mean(jnp.diff(fused, axis=1) ** 2, (height, width - 1))
     vertical = mean(jnp.diff(fused, axis=0) ** 2, (height - 1, width))
     return root(horizontal + vertical)
@@ -52,8 +50,7 @@ def average_gradient(fused: Grey, *, size: Size = None) -> Scalar:
     using regional saliency extraction and multi-scale image decomposition", Optics Communications
     341, 2015. Other code has larger values from forward differences over (H - 1)(W - 1) pixels.
     """
-    (fused,) = as_float(fused)
-    height, width = extent(fused.shape, size)
+    (fused,), (height, width) = as_float(fused, size=size)
     squares = _difference(fused, height) ** 2 + _difference(fused.T, width).T ** 2
     return mean(root(squares / 2), (height, width))
 
@@ -78,8 +75,7 @@ def correlation_coefficient(
     Source: Deshmukh and Bhosale, "Image fusion and image quality assessment of fused images", IJIP
     4(5), 2010. Other code gives nan for a constant image, or adds an epsilon, which gives 0.
     """
-    fused, visible, infrared = as_float(fused, visible, infrared)
-    size = extent(fused.shape, size)
+    (fused, visible, infrared), size = as_float(fused, visible, infrared, size=size)
     return (_correlation(fused, infrared, size) + _correlation(fused, visible, size)) / 2
 
 
@@ -96,8 +92,7 @@ def sum_of_correlations_of_differences(
     correlations of differences", AEU 69(12), 2015. Other code subtracts uint8 arrays, where
     negative differences wrap around.
     """
-    fused, visible, infrared = as_float(fused, visible, infrared)
-    size = extent(fused.shape, size)
+    (fused, visible, infrared), size = as_float(fused, visible, infrared, size=size)
     beyond_visible = _correlation(infrared, fused - visible, size)
     return beyond_visible + _correlation(visible, fused - infrared, size)
 
@@ -112,8 +107,8 @@ def mean_squared_error(fused: Grey, visible: Grey, infrared: Grey, *, size: Size
     A convention of fusion code, not of one paper. Other code divides by 255 first, which gives
     values 65025 times smaller.
     """
-    fused, visible, infrared = as_float(fused, visible, infrared)
-    return mean((fused - infrared) ** 2 + (fused - visible) ** 2, extent(fused.shape, size)) / 2
+    (fused, visible, infrared), size = as_float(fused, visible, infrared, size=size)
+    return mean((fused - infrared) ** 2 + (fused - visible) ** 2, size) / 2
 
 
 @jax.jit
@@ -130,8 +125,8 @@ def peak_signal_to_noise_ratio(
     2015. Other code has a peak of 255, or averages two values in decibels: a few decibels apart.
     """
     error = mean_squared_error(fused, visible, infrared, size=size)
-    (fused,) = as_float(fused)
-    power = jnp.maximum(jnp.max(cut(fused, extent(fused.shape, size))), 1.0) ** 2
+    (fused,), size = as_float(fused, size=size)
+    power = jnp.maximum(jnp.max(cut(fused, size)), 1.0) ** 2
     return 10 * jnp.log10(power / jnp.maximum(error, 1e-10 * power))
 
 

@@ -46,7 +46,7 @@ def structural_similarity(
 
 def similarity_moments(fused: Grey, visible: Grey, infrared: Grey) -> Moments:
     """Means and covariances of the windows of SSIM, for `similarity_from` of any data range."""
-    images = as_float(fused, visible, infrared)
+    images, _ = as_float(fused, visible, infrared)
     if min(images[0].shape) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs at least 7 x 7 pixels, got {images[0].shape}")
     return local_moments(images, PAIRS, (1 / SSIM_WINDOW,) * SSIM_WINDOW)
@@ -94,10 +94,9 @@ def visual_information_fidelity(
     Raises:
       ValueError: a side is below 17 pixels.
     """
-    images = as_float(fused, visible, infrared)
+    images, (height, width) = as_float(fused, visible, infrared, size=size)
     if min(images[0].shape) < VIF_SCALES[0]:
         raise ValueError(f"VIF needs at least 17 x 17 pixels, got {images[0].shape}")
-    height, width = extent(images[0].shape, size)
     sums = jnp.zeros((2, 2))
     for scale, side in enumerate(VIF_SCALES):
         window = _gaussian(side)

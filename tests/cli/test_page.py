@@ -88,16 +88,17 @@ def test_warnings_and_errors_name_files_without_folders(fuser, files):
 
 def test_entities_are_offered_by_probability_and_the_predicted_ones_chosen(fuser, files):
     names = fuser.names
-    assert [name for _, name in page.choices(names)] == list(names)
-    assert page.first_choice(None) == []
+    assert page.preselect(page.CHOSEN, [], None) == []
     fused = page.fuse_pair(fuser, *files).fused
-    offered = page.choices(names, fused)
+    offered = page.choices(fused)
     probabilities = [fused.probabilities[name] for _, name in offered]
     assert sorted(name for _, name in offered) == sorted(names)
     assert probabilities == sorted(probabilities, reverse=True)
     assert offered[0][0] == f"{offered[0][1]} ({probabilities[0]:.0%})"
     assert len(fused.predicted) > 8, "a tiny model is undecided about everything"
-    assert page.first_choice(fused) == list(fused.predicted[:8])
+    assert page.preselect(page.CHOSEN, [], fused) == list(fused.predicted[:8])
+    assert page.preselect(page.CHOSEN, ["dog"], fused) == ["dog"]
+    assert page.preselect(page.NONE, [], fused) == []
 
 
 def test_attention_is_drawn_for_guides_the_strongest_first(fuser, files):
@@ -118,4 +119,7 @@ def test_examples_are_pairs_that_can_be_fused(fuser, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "EXAMPLES", (("day", ("person",)), ("night", ())))
     day, night = page.write_examples(tmp_path)
     assert (day.time, night.time) == ("day", "night")
+    halves = np.split(day.picture, 2, axis=1)
+    np.testing.assert_array_equal(halves[0], read_image(day.visible)[:, :32])
+    np.testing.assert_array_equal(halves[1][..., :1], read_image(day.infrared)[:, 32:])
     assert page.fuse_pair(fuser, night.visible, night.infrared).picture.shape == (48, 64, 3)

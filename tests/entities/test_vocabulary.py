@@ -58,8 +58,8 @@ def test_an_unknown_name_is_an_error_that_lists_the_nearest():
     assert "giraffe" not in vocabulary
     with pytest.raises(UserError, match=r"^.*'trafic sing'.*nearest known: traffic sign.*$"):
         vocabulary.id_of("trafic sing")
-    assert vocabulary.nearest("buss")[0] == "bus"
-    assert len(vocabulary.nearest("zzzzzz")) == 3
+    assert "(nearest known: bus, " in vocabulary.unknown("buss")
+    assert vocabulary.unknown("zzzzzz").count(",") == 2
 
 
 def test_plurals_and_tokens():

@@ -137,6 +137,6 @@ def test_invalid_configs_are_errors(run):
     other.data.test_split = "dev"
     with pytest.raises(UserError, match="'dev'"):
         splits.evaluate(other, workdir)
-    other.evaluation.guidance = "sentence"
+    other.data.test_split, other.evaluation.guidance = "test", "sentence"
     with pytest.raises(UserError, match="known are predicted, own, shuffled, none"):
         splits.evaluate(other, workdir)

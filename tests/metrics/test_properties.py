@@ -60,7 +60,7 @@ def test_values_are_finite_and_within_their_ranges(fused, visible, infrared):
     for name, value in fusion_metrics(fused, visible, infrared).items():
         low, high = RANGES[name]
         assert np.isfinite(value), name
-        assert low - 1e-5 <= value <= high * (1 + 1e-6), name
+        assert low - 1e-5 <= value <= high * (1 + 1e-5), name  # up to rounding in float32
 
 
 @few
