@@ -3,9 +3,9 @@
     python benchmarks/train.py --config=configs/demo.py [--batch_sizes=8,16] [--crop=128]
         [--dtypes=float32,bfloat16] [--steps=20] [--operations]
 
-Per batch size and dtype: images per second of the whole loop, of the step alone and of the input
+Per batch size and dtype: examples (a view and its crops) per second of the whole loop, of the step alone and of the input
 pipeline alone, the share of the loop spent waiting for a batch, compile time, memory,
-floating-point operations per image (as XLA counts them before optimisation) of the step and of the
+floating-point operations per example (as XLA counts them before optimisation) of the step and of the
 network alone (forward and backward pass), and the share of the matrix peak that both reach. The
 peak is that of a product of square matrices of the same dtype. The cost of losses and optimizer are
 differences between three programs: the network, network and losses, the whole step. All programs
@@ -71,9 +71,15 @@ def network_alone(ready, batch):
 
     def outputs(params, constants, batch):
         model = nnx.merge(ready.graphdef, params, constants)
-        visual = model.visual(batch["visible"], batch["infrared"])
+        visual = model.visual(batch["view"])
         context = model.guide(visual, Guidance(weight=batch["labels"]))
-        fused = model.render(batch["visible"], batch["infrared"], context)
+        crops = batch["visible"].shape[1]
+        context = jax.tree.map(lambda x: jnp.repeat(x, crops, axis=0), context)
+        visible, infrared = (
+            batch[name].reshape(-1, *batch[name].shape[2:]).astype(jnp.float32) / 255.0
+            for name in ("visible", "infrared")
+        )
+        fused = model.render(visible, infrared, context)
         return jnp.mean(fused) + jnp.mean(visual.entity_logits) + jnp.mean(visual.similarity)
 
     return jax.jit(jax.grad(outputs)).lower(ready.state.params, ready.constants, batch)
@@ -179,13 +185,13 @@ def measure(config, parts, labels, shares):
         "batch_size": size,
         "crop": config.data.crop,
         "dtype": config.model.dtype,
-        "images_per_s": size / statistics.median(loop),
-        "images_per_s_step_alone": size / spent["step"],
-        "images_per_s_data_alone": size * len(data) / sum(data),
+        "examples_per_s": size / statistics.median(loop),
+        "examples_per_s_step_alone": size / spent["step"],
+        "examples_per_s_data_alone": size * len(data) / sum(data),
         "waiting_for_data": sum(waits) / sum(loop),
         "compile_s": {"trace": traced - start, "compile": done - traced},
         "memory": memory(compiled),
-        "gflop_per_image": {"step": flops / size / 1e9, "network": network_flops / size / 1e9},
+        "gflop_per_example": {"step": flops / size / 1e9, "network": network_flops / size / 1e9},
         "ms": {
             "step": 1e3 * spent["step"],
             "network": 1e3 * spent["network"],

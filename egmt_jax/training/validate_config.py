@@ -6,9 +6,8 @@ from ml_collections import ConfigDict
 
 from egmt_jax.errors import UserError
 from egmt_jax.evaluation.guidance import POLICIES
-from egmt_jax.io.pairs import SMALLEST_SIDE
 from egmt_jax.metrics import METRICS
-from egmt_jax.models.egmt import CELL, CONTEXT_SIDE
+from egmt_jax.models.egmt import CELL, CONTEXT_SIDE, SMALLEST_SIDE
 from egmt_jax.models.interaction import ENTITY_LEVELS
 from egmt_jax.training.step import SOURCES, TERMS
 

@@ -12,6 +12,7 @@ import pytest
 import tfds_builders  # noqa: F401  (registers the data sets)
 from configs import base
 from egmt_jax.data import mixtures, pipeline
+from egmt_jax.data.examples import Targets
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.io import images
@@ -31,7 +32,7 @@ from egmt_jax.entities import load_vocabulary
 if __name__ == "__main__":
     flags.FLAGS(sys.argv[:1])  # grain's worker processes read flags
     config = base.get_config()
-    config.data.update(name="folder", root=sys.argv[1], crop=16)
+    config.data.update(name="folder", root=sys.argv[1], view=32, crop=16)
     mixture = mixtures.open_mixture(config.data)
     parts = mixtures.training_parts(mixture, config.data, load_vocabulary())
     for workers in (0, 2):
@@ -74,9 +75,11 @@ def records(count, level):
 
 
 def parts():
-    transform = pipeline.CropAndAugment(16, 0.5, 0.0, VOCABULARY)
+    def augment():  # each set has target pictures of its own
+        return pipeline.Augment(32, 16, 2, VOCABULARY, Targets(1.0))
+
     return [
-        pipeline.Part(records(count, level), transform, weight)
+        pipeline.Part(records(count, level), augment(), weight)
         for count, level, weight in [(3, 50, 1.0), (40, 100, 3.0), (7, 200, 4.0)]
     ]
 
@@ -88,14 +91,13 @@ def first(batches, count):
 
 def test_each_batch_contains_every_set_by_weight():
     for batch in first(pipeline.training_batches(parts(), 16, 0), 4):
-        levels = np.rint(255 * batch["visible"].mean(axis=(1, 2, 3))).astype(int)
+        levels = batch["visible"].mean(axis=(1, 2, 3, 4)).astype(int)
         assert [np.sum(levels == level) for level in (50, 100, 200)] == [2, 6, 8]
 
 
 def test_a_mixture_of_one_is_that_set():
     one = first(pipeline.training_batches(parts()[1:2], 4, 0), 10)
-    seen = np.concatenate([batch["visible"].mean(axis=(1, 2, 3)) for batch in one])
-    np.testing.assert_allclose(seen, 100 / 255, rtol=1e-5)
+    assert all((batch["visible"] == 100).all() for batch in one)
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -148,30 +150,24 @@ def data(tmp_path):
         '{"id": "p0", "entities": ["person"]}\n{"id": "p1", "entities": ["person", "car"]}'
     )
     data = base.get_config().data
-    data.update(root=str(tmp_path / "own"), data_dir=str(tmp_path / "tfds"), crop=32)
+    data.update(root=str(tmp_path / "own"), data_dir=str(tmp_path / "tfds"), crop=16)
     return data
 
 
 def test_labels_shares_and_descriptions_follow_the_mixture(data):
     data.mixture = {
         "own": {"name": "folder", "weight": 3.0},
-        "scenes": {"name": "entity_scenes/tiny", "weight": 1.0, "full_frame_probability": 1.0},
+        "scenes": {"name": "entity_scenes/tiny", "weight": 1.0},
         "absent": {"name": "m3fd", "weight": 0.0},
     }
     mixture = mixtures.open_mixture(data)
-    assert [(part.weight, part.full_frame_probability) for part in mixture] == [
-        (3.0, data.full_frame_probability),
-        (1.0, 1.0),
-    ]
+    assert [component.weight for component in mixture] == [3.0, 1.0]
     labels, shares = mixtures.read_labels(mixture, "train", VOCABULARY)
     assert labels[:4].sum(axis=1).tolist() == [1.0, 2.0, 0.0, 0.0]
     assert shares.mean() == pytest.approx(1.0)
     assert shares[:4].sum() / shares.sum() == pytest.approx(0.75)
     built = mixtures.training_parts(mixture, data, VOCABULARY)
-    assert [part.transform.full_frame_probability for part in built] == [
-        data.full_frame_probability,
-        1.0,
-    ]
+    assert [(part.weight, part.transform.crop) for part in built] == [(3.0, 16), (1.0, 16)]
     first_set, second_set = mixtures.describe(mixture, "train")
     assert re.fullmatch(r"folder own [0-9a-f]{12}, 4 pairs in train, weight 3", first_set)
     assert re.match(r"entity_scenes/tiny/\d+\.\d+\.\d+", second_set)
@@ -181,7 +177,7 @@ def test_names_outside_the_vocabulary_are_listed_before_training():
     def mixture(*names):
         found = [dict(records(1, 9)[0], id=b"%d" % k, entities=[n]) for k, n in enumerate(names)]
         data_set = pipeline.DataSet("own", "in/own", {"train": len(found)}, lambda *_: found)
-        return [mixtures.Component(data_set, 1.0, 0.5)]
+        return [mixtures.Component(data_set, 1.0)]
 
     labels, _ = mixtures.read_labels(mixture(b"car", b"cars"), "train", VOCABULARY)
     assert (labels.sum(axis=1) == 1.0).all()
@@ -218,7 +214,7 @@ def test_samples_come_from_the_sets_with_the_split(data):
 
 def test_wrong_entries_are_all_named(data):
     data.mixture = {
-        "a": {"name": "folder", "weight": -1.0, "full_frame_probability": 2.0},
+        "a": {"name": "folder", "weight": -1.0},
         "b": {"weight": float("nan")},
         "c": {"name": "folder", "weight": 1.0, "shuffle": True},
     }
@@ -226,18 +222,11 @@ def test_wrong_entries_are_all_named(data):
         mixtures.open_mixture(data)
     for part in (
         "data.mixture.a.weight=-1.0 must be at least 0",
-        "data.mixture.a.full_frame_probability=2.0 must be between 0 and 1",
         "data.mixture.b.name is missing",
         "data.mixture.b.weight=nan must be at least 0",
-        "data.mixture.c.shuffle: unknown; known fields are name, weight, full_frame_probability",
+        "data.mixture.c.shuffle: unknown; known fields are name, weight",
     ):
         assert part in str(error.value)
-    data.mixture = {}
-    data.name, data.full_frame_probability = "folder", 7.0
-    with pytest.raises(
-        UserError, match=r"^data\.full_frame_probability=7\.0 must be between 0 and 1$"
-    ):
-        mixtures.open_mixture(data)
 
 
 def test_a_mixture_without_weight_is_refused(data):

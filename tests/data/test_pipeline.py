@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from egmt_jax.data import pipeline
+from egmt_jax.data.examples import Targets
 from egmt_jax.entities import load_vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.testing import made_up_pair
@@ -33,10 +34,10 @@ def halves(height=60, width=80):
     return {"person": left, "car": ~left}
 
 
-def example_of(record, seed=0, **arguments):
-    arguments = dict(size=32, full_frame_probability=1.0, jitter=0.1) | arguments
-    transform = pipeline.CropAndAugment(vocabulary=VOCABULARY, **arguments)
-    return transform.random_map(record, np.random.default_rng(seed))
+def example_of(record, seed=0, view=128, crop=16, crops=3):
+    """With the default view, which shows all of a record; 32 shows less than half of it."""
+    augment = pipeline.Augment(view, crop, crops, VOCABULARY, Targets(1.0))
+    return augment.random_map(record, np.random.default_rng(seed))
 
 
 def names(multi_hot):
@@ -47,22 +48,59 @@ def ids(*entities):
     return [VOCABULARY.id_of(name) for name in entities]
 
 
-@pytest.mark.parametrize("size", [(60, 80), (20, 90), (33, 32)])
+@pytest.mark.parametrize("size", [(60, 80), (20, 90), (33, 32), (10, 40)])
 def test_an_example_has_the_documented_shapes_and_ranges(size):
     example = example_of(record(0, *size))
-    for name in ("visible", "infrared"):
-        assert example[name].shape == (32, 32, 1)
-        assert example[name].dtype == np.float32
-        assert 0.0 <= example[name].min() <= example[name].max() <= 1.0
-    assert example["entity_ids"].dtype == np.int32
-    assert example["entity_ids"].tolist() == [*ids("person", "car"), *[-1] * 6]
-    assert names(example["labels"]) == names(example["guide"]) == {"person", "car"}
+    for name in ("visible", "infrared", "target"):
+        assert example[name].shape == (3, 16, 16, 1)
+        assert example[name].dtype == np.uint8
+    view, (rows, columns) = example["view"], example["extent"]
+    assert view.shape == (128, 128, 5)
+    assert view.dtype == np.float32
+    assert np.abs(view).max() <= 1.0
+    assert (view[:rows, :columns, 4] == 1.0).all()
+    assert not view[rows:].any()
+    assert not view[:, columns:].any()
+    assert example["entity_ids"].tolist() == [-1] * 8
+    assert names(example["labels"]) == {"person", "car"}
     assert not example["masked"]
     assert not example["masks"].any()
 
 
+def test_crops_lie_at_their_origin_in_the_view():
+    for seed in range(6):
+        example = example_of(record(masks=halves()), seed)
+        rows, columns = example["extent"]
+        luma = example["view"][:rows, :columns, 0]
+        for crop, (top, left) in zip(example["visible"], example["origin"], strict=True):
+            middle = (np.array([top, left]) + 8) / example["factor"]
+            half = 8 / example["factor"]
+            window = [slice(round(m - half), round(m + half)) for m in middle]
+            assert luma[tuple(window)].mean() == pytest.approx(crop.mean() / 255, abs=0.06)
+
+
+def test_the_target_of_a_pair_does_not_depend_on_the_crop():
+    pair, targets = record(), Targets(1.0)
+    augment = pipeline.Augment(128, 16, 3, VOCABULARY, targets)
+    whole, _ = targets.of(pipeline.to_pair(pair))
+    for seed in range(4):
+        example = augment.random_map(pair, np.random.default_rng(seed))
+        windows = np.lib.stride_tricks.sliding_window_view(whole, (16, 16))
+        for crop in example["target"][..., 0]:
+            found = (windows == crop).all(axis=(2, 3)) | (windows == crop[:, ::-1]).all(axis=(2, 3))
+            assert found.any()
+
+
+def test_some_views_lose_their_chroma():
+    pair = record()
+    coloured = [example_of(pair, seed)["view"][..., 1:3].any() for seed in range(40)]
+    assert 20 < sum(coloured) < 40
+    pair["visible"] = pair["visible"][..., :1].repeat(3, axis=2)
+    assert np.abs(example_of(pair)["view"][..., 1:3]).max() < 1e-6
+
+
 def test_labels_are_present_and_guides_are_entities():
-    example = example_of(record(present=("person", "car", "tree")))
+    example = example_of(record(present=("person", "car", "tree"), masks=halves()))
     assert example["labelled"].all()
     assert names(example["labels"]) == {"person", "car", "tree"}
     assert names(example["guide"]) == {"person", "car"}
@@ -77,8 +115,8 @@ def test_without_a_present_list_entities_are_the_labels_and_without_entities_not
 
 
 @pytest.mark.parametrize("present", [None, ("person", "car")])
-def test_of_a_small_crop_without_masks_only_absences_are_known_and_nothing_guides(present):
-    example = example_of(record(present=present), full_frame_probability=0.0)
+def test_of_a_small_view_without_masks_only_absences_are_known_and_nothing_guides(present):
+    example = example_of(record(present=present), view=32)
     assert example["labelled"].dtype == bool
     assert names(~example["labelled"]) == {"person", "car"}
     assert not example["labels"].any()
@@ -86,47 +124,36 @@ def test_of_a_small_crop_without_masks_only_absences_are_known_and_nothing_guide
     assert (example["entity_ids"] == -1).all()
 
 
-def test_the_largest_square_of_a_wide_pair_is_labelled_but_a_crop_of_that_share_is_not():
-    wide = record(0, 90, 160)  # 16:9: the largest square shows 56 %
-    assert example_of(wide)["labelled"].all()
-    crop = example_of(wide, full_frame_probability=0.0, size=90)
-    assert names(~crop["labelled"]) == {"person", "car"}
-
-
-def test_masks_decide_which_entities_are_in_a_crop():
+def test_masks_decide_which_entities_are_in_a_small_view():
     pair, seen = record(masks=halves()), set()
-    for seed in range(40):
-        example = example_of(pair, seed, full_frame_probability=0.0)
+    for seed in range(60):
+        example = example_of(pair, seed, view=32)
         assert example["masked"]
-        shares = example["masks"][..., :2].mean(axis=(0, 1))
-        inside = {name for name, share in zip(("person", "car"), shares, strict=True) if share}
-        assert names(example["labels"]) == names(example["guide"]) == inside
-        assert example["labelled"].all() == (-1 not in example["entity_ids"][:2])
-        seen.add(frozenset(inside))
-    assert seen == {frozenset(x) for x in (["person"], ["car"], ["person", "car"])}
+        found = {VOCABULARY.names[k] for k in example["entity_ids"] if k >= 0}
+        assert names(example["guide"]) == found
+        assert names(example["labels"]) <= found
+        assert found - names(example["labels"]) == names(~example["labelled"])
+        covered = example["coverage"].sum(axis=(0, 1))
+        assert (covered[: len(found)] > 0.0).all()
+        seen.add(frozenset(names(example["labels"])))
+    assert {frozenset(["person"]), frozenset(["car"])} <= seen
 
 
-def test_a_sliver_counts_neither_as_present_nor_as_absent():
-    masks = halves(40, 40) | {"car": np.zeros((40, 40), bool)}
-    masks["car"][20, 20] = True  # 1 of 900 pixels of a crop that shows it
-    for seed in range(20):
-        example = example_of(
-            record(0, 40, 40, masks=masks), seed, size=30, full_frame_probability=0.0
-        )
-        assert example["entity_ids"].tolist()[:2] == [*ids("person"), -1]
-        assert not example["masks"][..., 1].any()
-        assert "car" not in names(example["guide"])
-        assert names(~example["labelled"]) == {"car"}
+def test_most_crops_show_an_entity_though_it_is_small():
+    masks = {"person": np.zeros((60, 80), bool)}
+    masks["person"][5:8, 70:73] = True
+    examples = [example_of(record(masks=masks), seed) for seed in range(20)]
+    shown = np.mean([example["masks"].any(axis=(1, 2, 3)) for example in examples])
+    assert 0.4 < shown < 0.8
 
 
 def test_an_entity_that_was_not_found_has_no_slot():
     masks = halves() | {"car": np.zeros((60, 80), bool)}
-    full = example_of(record(masks=masks))
-    crop = example_of(record(masks=masks), full_frame_probability=0.0)
-    assert ids("car")[0] not in [*full["entity_ids"], *crop["entity_ids"]]
+    full, small = (example_of(record(masks=masks), view=view) for view in (128, 32))
+    assert ids("car")[0] not in [*full["entity_ids"], *small["entity_ids"]]
     assert "car" in names(full["labels"])
     assert full["labelled"].all()
-    assert names(~crop["labelled"]) == {"car"}
+    assert "car" in names(~small["labelled"])
 
 
 def test_entities_come_first_in_the_slots_and_eight_masks_are_kept():
@@ -144,38 +171,36 @@ def test_image_and_masks_are_flipped_together():
     pair = record(0, 32, 32, masks=halves(32, 32))
     pair["visible"][:, :16], pair["visible"][:, 16:] = 0, 255
     for seed in range(8):
-        example = example_of(pair, seed, jitter=0.0)
-        np.testing.assert_array_equal(example["visible"][..., 0] > 0.5, example["masks"][..., 1])
+        example = example_of(pair, seed)
+        slot = example["entity_ids"].tolist().index(*ids("car"))
+        np.testing.assert_array_equal(example["visible"][..., 0], example["masks"][..., slot])
 
 
-def test_black_borders_of_the_infrared_image_hold_no_data():
+def test_the_infrared_image_continues_into_its_black_borders():
     pair = record(0, 60, 80)
     pair["infrared"] = np.maximum(pair["infrared"], 40)
     assert pipeline.to_pair(pair).has_infrared is None
-    assert example_of(pair)["has_infrared"].all()
     pair["infrared"][:, :8] = 0
     found = pipeline.to_pair(pair).has_infrared
     assert not found[:, :8].any()
     assert found[:, 10:].all()
-    for seed in range(8):
-        example = example_of(pair, seed, jitter=0.0)
-        missing = ~example["has_infrared"]
-        assert not missing.any() or missing[:, 0].all() or missing[:, -1].all()
-        assert (example["infrared"][..., 0][example["has_infrared"]] > 0.1).all()
+    for seed in range(4):
+        example = example_of(pair, seed)
+        rows, columns = example["extent"]
+        view = example["view"][:rows, :columns]
+        assert 0.05 < 1.0 - view[..., 4].mean() < 0.15
+        assert (view[..., 3] > 0.1).all()
+        assert (example["infrared"] > 30).all()
 
 
-def batches(records, batch_size=4, seed=3, jitter=0.0, **arguments):
-    transform = pipeline.CropAndAugment(32, 0.5, jitter, VOCABULARY)
-    return iter(
-        pipeline.training_batches(
-            [pipeline.Part(records, transform)], batch_size, seed, **arguments
-        )
-    )
+def batches(records, batch_size=4, seed=3, **arguments):
+    part = pipeline.Part(records, pipeline.Augment(32, 16, 2, VOCABULARY, Targets(1.0)))
+    return iter(pipeline.training_batches([part], batch_size, seed, **arguments))
 
 
 def test_a_seed_determines_the_batches():
     source = [record(k) for k in range(10)]
-    one, two, other = (batches(source, seed=seed, jitter=0.1) for seed in (3, 3, 4))
+    one, two, other = (batches(source, seed=seed) for seed in (3, 3, 4))
     differs = False
     for _ in range(4):
         a, b, c = next(one), next(two), next(other)
@@ -191,13 +216,12 @@ def test_each_pass_contains_every_pair_once_and_start_skips_batches():
         source[k]["visible"][:], source[k]["infrared"][:] = 10 * k, 0
     iterator, levels = batches(source), []
     for _ in range(6):
-        mean = next(iterator)["visible"].mean(axis=(1, 2, 3))
-        levels.append(np.rint(mean * 255 / 10).astype(int).tolist())
+        levels.append((next(iterator)["visible"][:, 0, 0, 0, 0] // 10).tolist())
     assert all(
         sorted(a + b) == list(range(8)) for a, b in zip(levels[::2], levels[1::2], strict=True)
     )
-    resumed = next(batches(source, start=3))["visible"].mean(axis=(1, 2, 3))
-    assert np.rint(resumed * 255 / 10).astype(int).tolist() == levels[3]
+    resumed = next(batches(source, start=3))["visible"][:, 0, 0, 0, 0]
+    assert (resumed // 10).tolist() == levels[3]
 
 
 def test_images_of_two_sizes_are_refused_by_name():

@@ -43,12 +43,12 @@ def test_a_single_pair_has_no_other_to_shuffle_with_and_unknown_policies_are_err
 def test_images_of_all_pairs_and_the_classifier_on_labelled_ones_are_scored(fuser, monkeypatch):
     rows, scores = scoring.score(fuser, PAIRS, "own")
     pair = PAIRS[1]
-    luma = to_uint8(fuser(pair.luma, pair.infrared, Guidance(pair.entities)).luma)
+    luma = to_uint8(fuser(pair.visible, pair.infrared, Guidance(pair.entities)).luma)
     expected = metrics.score_pairs([("1", luma, pair.luma, pair.infrared[..., 0])], progress=False)
     assert [row["id"] for row in rows] == ["0", "1", "2", "3"]
     assert rows[1] == expected[0]
     probabilities = np.asarray(
-        [[*fuser(p.luma, p.infrared).probabilities.values()] for p in PAIRS if p.present]
+        [[*fuser(p.visible, p.infrared).probabilities.values()] for p in PAIRS if p.present]
     )
     labels = np.asarray([[n in p.present for n in fuser.names] for p in PAIRS if p.present])
     assert scores == metrics.classification.classification_scores(probabilities, labels)

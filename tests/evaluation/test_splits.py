@@ -107,7 +107,7 @@ def test_the_best_model_is_used_on_request(run, tmp_path, monkeypatch):
     assert any((one != other).any() for one, other in zip(newest, best, strict=True))
     fuser = Fuser(load_model(tmp_path, best=True)[0], load_vocabulary().names)
     _, pair = min(pairs_of(config).items())
-    expected = images.to_uint8(fuser(pair.luma, pair.infrared).luma)
+    expected = images.to_uint8(fuser(pair.visible, pair.infrared).luma)
     np.testing.assert_array_equal(best[0][..., 0], expected)
 
 

@@ -14,8 +14,8 @@ from egmt_jax.errors import UserError
 from egmt_jax.inference import fuser as module
 from egmt_jax.inference.fuser import Fuser, by_names
 from egmt_jax.io.thermal import parse_range
-from egmt_jax.io.valid import no_data_border
-from egmt_jax.models import EGMT, UNGUIDED, Guidance, layers
+from egmt_jax.io.valid import continued, no_data_border
+from egmt_jax.models import EGMT, PREDICTED, UNGUIDED, Guidance, layers
 from egmt_jax.testing import made_up_pair, text_features, tiny_model
 
 NAMES = load_vocabulary().names
@@ -169,7 +169,7 @@ def test_infrared_range_and_polarity(fuser):
 
 @pytest.mark.parametrize("black_hot", [False, True])
 @pytest.mark.parametrize("scale", [1, 257])
-def test_the_visible_image_fills_the_no_data_border_of_infrared(fuser, black_hot, scale):
+def test_the_infrared_image_continues_into_its_no_data_border(fuser, black_hot, scale):
     visible, infrared = pair(80, 96)
     infrared = np.maximum(infrared, 20).astype(np.uint16 if scale > 1 else np.uint8) * scale
     border = infrared.copy()
@@ -178,11 +178,12 @@ def test_the_visible_image_fills_the_no_data_border_of_infrared(fuser, black_hot
     assert no_data[:8].all()
     assert not no_data[10:].any()
     options = {"black_hot": black_hot, "infrared_range": (0, 255 * scale)}
-    luma = visible.astype(border.dtype) * scale
-    luma = 255 * scale - luma if black_hot else luma
-    filled = np.where(no_data[..., None], luma, border)
+    unit = border[..., 0] / np.float32(255 * scale)
+    unit = continued(1 - unit if black_hot else unit, ~no_data)
+    assert np.ptp(unit[:6]) < np.ptp(unit[10:])
     fused = fuser(visible, border, **options).luma
-    np.testing.assert_allclose(fused, fuser(visible, filled, **options).luma, atol=1e-5)
+    expected = fuser.fuse_luma(visible, visible[..., 0], unit, ~no_data, PREDICTED).luma
+    np.testing.assert_allclose(fused, expected, atol=1e-4)
     black = visible.copy()
     black[:8] = 0
     assert fused[:8].mean() > fuser(black, border, **options).luma[:8].mean() + 0.05

@@ -11,6 +11,7 @@ from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.inference.fuser import to_luma
 from egmt_jax.models import layers
+from egmt_jax.models.egmt import CONTEXT_SIDE
 from egmt_jax.testing import made_up_pair
 
 
@@ -20,7 +21,7 @@ def test_the_reduction_equals_the_models_own(size, dtype):
     image = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     image = image if dtype == np.uint8 else image / np.float32(255.0)
     expected, extent, factor = layers.reduce_to(
-        jnp.asarray(tiles.to_unit_range(image))[None, ..., None], None, 256
+        jnp.asarray(tiles.to_unit_range(image))[None, ..., None], None, CONTEXT_SIDE
     )
     reduced, found = tiles.reduce_image(image)
     assert reduced.shape == tuple(extent[0].tolist())

@@ -10,9 +10,10 @@ import pytest
 from flax import nnx
 from training_batches import ENTITIES, batch
 
-from egmt_jax.models import Guidance
-from egmt_jax.testing import text_features, tiny_model
+from egmt_jax.models import EGMT, Guidance
+from egmt_jax.testing import TINY, text_features, tiny_model
 from egmt_jax.training.step import (
+    SELF_GUIDED,
     Objective,
     draw_guidance,
     initial_state,
@@ -22,7 +23,7 @@ from egmt_jax.training.step import (
 )
 
 TERMS = ("intensity", "prominence", "gradient", "structure", "classification", "localisation")
-OBJECTIVE = Objective(weights=dict.fromkeys(TERMS, 1.0), boost=0.25, emphasis=1.0)
+OBJECTIVE = Objective(weights=dict.fromkeys(TERMS, 1.0))
 
 
 def split(**arguments):
@@ -107,7 +108,7 @@ def test_guidance_is_drawn_by_the_shares_of_the_objective():
     weight, target = np.asarray(weight), np.asarray(target)
     self_guided = (weight == 0.125).all(axis=1)
     assert self_guided.mean() == pytest.approx(0.3, abs=0.03)
-    np.testing.assert_array_equal(target[self_guided], np.asarray(candidates)[self_guided])
+    np.testing.assert_array_equal(target[self_guided], SELF_GUIDED * candidates[self_guided])
     rest = ~self_guided
     np.testing.assert_array_equal(weight[rest, :2], target[rest, :2])
     assert not target[:, 2:].any()  # no distractor is in the target
@@ -134,18 +135,18 @@ def test_labels_do_not_guide_and_candidates_are_not_classified():
     assert other_guide["intensity"] != own["intensity"]
 
 
-def test_pixels_without_infrared_data_do_not_depend_on_the_infrared_image():
-    known = np.ones((4, 32, 32), bool)
-    known[:, :, 24:] = False
-    noise = jnp.asarray(np.random.default_rng(0).random((4, 32, 32, 1)), jnp.float32)
-    infrared = batch()["infrared"]
-    one, other = (
-        terms_of({"has_infrared": known, "infrared": jnp.where(known[..., None], infrared, fill)})
-        for fill in (jnp.zeros_like(noise), noise)
+def test_terms_of_images_are_relative_to_the_plain_average():
+    model = EGMT(text_features(ENTITIES), rngs=nnx.Rngs(0), **TINY)  # untrained: the sum
+    graphdef, *parts = nnx.split(model, nnx.Param, ...)
+    params, constants = map(nnx.to_pure_dict, parts)
+    unguided = batch() | {"guide": jnp.zeros((4, ENTITIES))}
+    found = _terms(graphdef, params, constants, unguided, "own")
+    visible, infrared, target = (
+        np.asarray(unguided[name], np.float32) / 255.0 for name in ("visible", "infrared", "target")
     )
-    for name, value in one.items():
-        np.testing.assert_array_equal(other[name], value, err_msg=name)
-    assert one["intensity"] != terms_of()["intensity"]
+    fused = np.clip(visible + infrared - 0.5, 0.0, 1.0)
+    expected = np.abs(fused - target).mean() / np.abs((visible + infrared) / 2.0 - target).mean()
+    assert float(found["intensity"]) == pytest.approx(float(expected), rel=1e-3)
 
 
 def test_bfloat16_activations_keep_losses_in_float32_and_close():
@@ -158,7 +159,8 @@ def test_bfloat16_activations_keep_losses_in_float32_and_close():
 @functools.partial(jax.jit, static_argnums=0)
 def fuse(graphdef, params, constants, batch):
     model = nnx.merge(graphdef, params, constants)
-    return model(batch["visible"], batch["infrared"], Guidance(weight=batch["labels"])).luma
+    visible, infrared = batch["view"][..., :1], batch["view"][..., 3:4]
+    return model(visible, infrared, Guidance(weight=batch["labels"])).luma
 
 
 @pytest.mark.slow
