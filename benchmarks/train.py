@@ -3,10 +3,11 @@
     python benchmarks/train.py --config=configs/demo.py [--batch_sizes=8,16] [--crop=128]
         [--dtypes=float32,bfloat16] [--steps=20] [--operations]
 
-Per batch size and dtype: examples (a view and its crops) per second of the whole loop, of the step alone and of the input
-pipeline alone, the share of the loop spent waiting for a batch, compile time, memory,
-floating-point operations per example (as XLA counts them before optimisation) of the step and of the
-network alone (forward and backward pass), and the share of the matrix peak that both reach. The
+Per batch size and dtype: examples (a view and its crops) per second of the whole loop, of the step
+alone and of the input pipeline alone, the share of the loop spent waiting for a batch, compile
+time, memory, floating-point operations per example (as XLA counts them before optimisation) of the
+step and of the network alone (forward and backward pass), and the share of the matrix peak that
+both reach. The
 peak is that of a product of square matrices of the same dtype. The cost of losses and optimizer are
 differences between three programs: the network, network and losses, the whole step. All programs
 take turns, so that they run under the same load; times are medians.

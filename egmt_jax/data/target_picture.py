@@ -58,7 +58,7 @@ def target_picture(
     deviations = bases[0] - means[0], bases[1] - means[1]
     sky = _bright_over_black(*deviations)
     base = _mixed_base(*deviations, sky)
-    texture = _mixed_texture(*textures, sky)
+    texture = _mixed_texture(textures[0], textures[1], sky)
 
     # Tone: more contrast than the sources have, the mean of the brighter one, headroom above.
     stronger = max(np.std(x) for x in (visible, infrared, np.maximum(visible, infrared)))

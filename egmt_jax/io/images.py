@@ -116,7 +116,7 @@ def chroma(image: Shaped[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]:
     """Cb and Cr (BT.601) in [-0.5, 0.5] of an RGB image: uint8, uint16, or float in [0, 1]."""
     largest = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
     rgb = image.astype(np.float32) / np.float32(largest)
-    luma = rgb @ np.float32([0.299, 0.587, 0.114])
+    luma = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
     return np.stack([0.564 * (rgb[..., 2] - luma), 0.713 * (rgb[..., 0] - luma)], axis=-1)
 
 

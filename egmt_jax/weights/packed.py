@@ -69,14 +69,16 @@ def _unpack(packed: bytes, settings: dict[str, Any]) -> Packed:
 def save_packed(workdir: str | os.PathLike, folder: str | os.PathLike) -> None:
     """Packs the newest checkpoint of a run into `weights.npz` (float16) and `settings.json`.
 
-    Rounding to float16 changes pictures by less than a grey level. Raises UserError if there is no checkpoint, or the folder cannot be written.
+    Rounding to float16 changes pictures by less than a grey level. Raises UserError if there is no
+    checkpoint, or the folder cannot be written.
     """
     from egmt_jax.weights.checkpoint import load_model  # Orbax is slow to import
 
     model, vocabulary, config = load_model(workdir)
     leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(nnx.state(model)))
     packed = io.BytesIO()
-    np.savez(packed, **{_name(path): np.asarray(leaf, np.float16) for path, leaf in leaves})
+    arrays: dict[str, Any] = {_name(path): np.asarray(leaf, np.float16) for path, leaf in leaves}
+    np.savez(packed, **arrays)
     settings = {
         "model": {k: v for k, v in config.model.to_dict().items() if k != "dtype"},
         "text_features": config.text_features,
