@@ -149,7 +149,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(config, tmp_path, 
 
     def with_nan(*arguments):
         for batch in batches(*arguments):
-            yield batch | {"visible": np.full_like(batch["visible"], np.nan)}
+            yield batch | {"view": np.full_like(batch["view"], np.nan)}
 
     monkeypatch.setattr(pipeline, "training_batches", with_nan)
     with pytest.raises(FloatingPointError, match=r"step 1: .*intensity.* is not finite"):
