@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         (["--config.optimizer.stepz=3"], "the config has no field"),
         (["--config.optimizer.steps=many"], "--config.optimizer.steps=many: invalid literal"),
-        (["--config.guidance.boost=-5"], "guidance.boost=-5.0: must be at least 0"),
+        (["--config.guidance.distractors=-5"], "guidance.distractors=-5.0: must be at least 0"),
         (["--config=configs/none.py"], "configs/none.py"),
         (["--config=configs/demo.py:no_text"], "config variant 'no_text': known are"),
         (["--processes=2"], "--coordinator is missing"),

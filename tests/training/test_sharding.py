@@ -18,8 +18,6 @@ OBJECTIVE = Objective(
     unguided=0.2,
     keep=0.5,
     distractors=1.0,
-    boost=0.25,
-    emphasis=1.0,
 )
 
 
