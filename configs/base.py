@@ -36,7 +36,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 "validation_split": "validation",
                 "test_split": "test",
                 # Side in pixels of the view of a pair (reduced as in inference) that the context is
-                # computed from, a multiple of 8.
+                # computed from, a multiple of 16.
                 "view": 288,
                 # Side of the crops of a pair that are fused at full size, and their number.
                 "crop": 128,

@@ -99,6 +99,7 @@ def test_unknown_choices_are_refused(field):
         ({"data.batch_size": 8.5}, r"data.batch_size=8.5: must be at least 1"),
         ({"optimizer.speed": 2.0}, r"optimizer.speed: no such field; there are optimizer.clip, "),
         ({"loss.contrat": 2.0}, r"loss.contrat: no such field; there are loss.classification, "),
+        ({"data.view": 40}, "data.view: must be a multiple of 16"),
         ({"model.patch": 3}, "model.patch=3: must be 2 or 4"),
         ({"model.heads": 5}, "model.heads=5: must divide twice the width, 64"),
         ({"guidance.self_guided": 0.9}, r"self_guided \+ guidance.unguided: must be at most 1"),

@@ -94,7 +94,7 @@ class Augment(grain.RandomMapTransform):
     """A record -> one training example, see `egmt_jax.data.examples.make_example`.
 
     Attributes:
-      view: side of the canvas of a view in pixels, a multiple of 8.
+      view: side of the canvas of a view in pixels, a multiple of 16.
       crop: side of the crops in pixels, and their number.
       crops: number of crops.
       targets: computes the target picture of a pair, and keeps it for later epochs.

@@ -158,7 +158,7 @@ class Fuser:
         infrared_range: InfraredRange | tuple[float, float] | None = None,
         black_hot: bool = False,
     ) -> Fused:
-        """Fuses one pair; shows the visible image where the infrared one has a no-data border.
+        """Fuses one pair; continues the infrared image smoothly into a no-data border.
 
         Args:
           visible: as for `to_luma`, H and W at least 16.

@@ -96,7 +96,7 @@ def _conflicts(fields: dict) -> list[str]:
     shares = fields["guidance.self_guided"] + fields["guidance.unguided"]
     shuffled = fields["guidance.source"] == "shuffled"
     checks = [
-        (fields["data.view"] % CELL == 0, f"data.view: must be a multiple of {CELL}"),
+        (fields["data.view"] % (2 * CELL) == 0, f"data.view: must be a multiple of {2 * CELL}"),
         (fields["model.patch"] != 3, "model.patch=3: must be 2 or 4"),
         (twice % heads == 0, f"model.heads={heads}: must divide twice the width, {twice}"),
         (shares <= 1.0, "guidance.self_guided + guidance.unguided: must be at most 1"),
