@@ -154,8 +154,13 @@ def _check_outputs(outputs) -> None:
 
     sources = [path for pair, *_ in outputs for path in (pair.visible, pair.infrared)]
     taken = {os.path.realpath(path): "a source" for path in sources}
+    folders: dict[pathlib.Path, pathlib.Path] = {}  # one output of each is tried
     for out in (path for _, *paths in outputs for path in paths):
         if (what := taken.get(os.path.realpath(out))) is not None:
             raise UserError(f"{out}: would replace {what}; name another output")
         taken[os.path.realpath(out)] = "that of another pair"
+        if out.is_dir():
+            raise UserError(f"{out}: is a folder; name another output, or remove it")
+        folders[out.parent] = out
+    for out in folders.values():
         check_writable(out)

@@ -1,6 +1,7 @@
 """Training examples: a view of a pair, crops of it at full size, their target, and labels."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ from egmt_jax.entities.vocabulary import MOST_ENTITIES
 from egmt_jax.io.images import chroma
 from egmt_jax.io.pairs import Pair
 from egmt_jax.io.valid import continued
-from egmt_jax.models.egmt import CELL, CONTEXT_SIDE
+from egmt_jax.models.egmt import CELL, CHROMA, CONTEXT_SIDE, HAS_INFRARED, INFRARED, LUMA
 
 SCALES = (0.8, 1.2)
 """Range of the random factor on the reduction of a view, relative to that of inference."""
@@ -32,7 +33,6 @@ ENTITY_CROPS = 0.5
 
 MOST_CACHED = 2**30
 """Bytes of target pictures that are kept per data set."""
-
 
 SURROUND = 8
 """Pixels by which the surround of an entity extends beyond its mask."""
@@ -94,6 +94,13 @@ def salience(mask: UInt8[np.ndarray, "h w"], *images: Float32[np.ndarray, "h w"]
     return float(fading * direction * min(0.06 + 0.4 * abs(largest), 0.25))
 
 
+def multi_hot(names: Sequence[str], vocabulary: Vocabulary) -> Float32[np.ndarray, " k"]:
+    """1 for each of the names, else 0; raises UserError for a name outside the vocabulary."""
+    labels = np.zeros(len(vocabulary), np.float32)
+    labels[[vocabulary.id_of(name) for name in names]] = 1.0
+    return labels
+
+
 def enlarge_to(side: int, pair: Pair) -> Pair:
     """The pair, continued by reflection if it is smaller than `side` pixels a side."""
     height, width = pair.visible.shape[:2]
@@ -104,15 +111,12 @@ def enlarge_to(side: int, pair: Pair) -> Pair:
     def padded(image):
         return np.pad(image, padding + [(0, 0)] * (image.ndim - 2), mode="symmetric")
 
-    return Pair(
-        pair.id,
-        padded(pair.visible),
-        padded(pair.infrared),
-        pair.entities,
-        pair.present,
-        pair.masks and {name: padded(mask) for name, mask in pair.masks.items()},
-        pair.masks_exact,
-        None if pair.has_infrared is None else padded(pair.has_infrared),
+    return dataclasses.replace(
+        pair,
+        visible=padded(pair.visible),
+        infrared=padded(pair.infrared),
+        masks=pair.masks and {name: padded(mask) for name, mask in pair.masks.items()},
+        has_infrared=None if pair.has_infrared is None else padded(pair.has_infrared),
     )
 
 
@@ -125,7 +129,7 @@ def make_example(
     crops: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """One example of a batch, see `pipeline.training_batches`.
+    """One example of a batch, see `pipeline.training_batches`; `target` is that of `Targets.of`.
 
     The context of a fusion is computed from the view, at the scale of inference, varied by `SCALES`
     and mirrored at random. A pair that is longer than the view shows a window of itself.
@@ -151,13 +155,14 @@ def make_example(
         infrared, has_infrared = infrared.astype(np.uint8), window(pair.has_infrared)
     infrared = window(infrared)
     canvas = np.zeros((view, view, 5), np.float32)
-    canvas[:rows, :columns, 0], canvas[:rows, :columns, 3] = reduced(luma), reduced(infrared)
+    part = canvas[:rows, :columns]
+    part[..., LUMA], part[..., INFRARED] = reduced(luma), reduced(infrared)
     canvas /= np.float32(255.0)
     if pair.visible.shape[2] == 3 and rng.random() < COLOUR_SHARE:
-        canvas[:rows, :columns, 1:3] = chroma(reduced(window(pair.visible)))
-    canvas[:rows, :columns, 4] = (
-        1.0 if has_infrared is None else reduced(has_infrared.astype(np.float32))
-    )
+        part[..., CHROMA] = chroma(reduced(window(pair.visible)))
+    part[..., HAS_INFRARED] = 1.0
+    if has_infrared is not None:
+        part[..., HAS_INFRARED] = reduced(has_infrared.astype(np.float32))
 
     whole = {name: mask for name, mask in (pair.masks or {}).items() if mask.any()}
     masks = {name: window(mask) for name, mask in whole.items()}
@@ -170,8 +175,7 @@ def make_example(
     ids[: len(names)] = [vocabulary.id_of(name) for name in names]
     saliences = np.zeros(MOST_ENTITIES, np.float32)
     saliences[: len(names)] = [target[1][name] for name in names]
-    guide = np.zeros_like(labels)
-    guide[[vocabulary.id_of(name) for name in names if name in pair.entities]] = 1.0
+    guide = multi_hot([name for name in names if name in pair.entities], vocabulary)
     coverage = np.zeros((view // CELL, view // CELL, MOST_ENTITIES), np.float32)
     for slot, name in enumerate(names):
         plane = np.zeros((view, view), np.float32)
@@ -216,8 +220,7 @@ def _labels(
     Where nobody looked for everything, the entities of a pair are its labels, as in the paper.
     """
     names = pair.entities if pair.present is None else pair.present
-    labels = np.zeros(len(vocabulary), np.float32)
-    labels[[vocabulary.id_of(name) for name in names]] = 1.0
+    labels = multi_hot(names, vocabulary)
     known = np.full(labels.shape, pair.present is not None or bool(names))
     for name in () if shows_most else names:
         entity, share = vocabulary.id_of(name), shares.get(name, SLIVER / 2)

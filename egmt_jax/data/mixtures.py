@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from egmt_jax.data import datasets, pipeline
-from egmt_jax.data.examples import Targets
+from egmt_jax.data.examples import Targets, multi_hot
 from egmt_jax.entities import Vocabulary
 from egmt_jax.errors import UserError
 from egmt_jax.io.pairs import Pair, raise_problems
@@ -95,8 +95,8 @@ def read_labels(
             field = "present" if record["has_present"] else "entities"
             try:
                 named = pipeline.decode([*record["entities"], *record["mask_entities"]])
-                pipeline.multi_hot(named, vocabulary)
-                labels.append(pipeline.multi_hot(pipeline.decode(record[field]), vocabulary))
+                multi_hot(named, vocabulary)
+                labels.append(multi_hot(pipeline.decode(record[field]), vocabulary))
             except UserError as error:
                 problems.append(f"pair {record['id'].decode()}: {error}")
         raise_problems(

@@ -82,20 +82,13 @@ def decode(names: Sequence[bytes]) -> tuple[str, ...]:
     return tuple(name.decode() for name in names)
 
 
-def multi_hot(names: Sequence[str], vocabulary: Vocabulary) -> np.ndarray:
-    """float32 [K], 1 for each of the names; raises UserError for one outside the vocabulary."""
-    labels = np.zeros(len(vocabulary), np.float32)
-    labels[[vocabulary.id_of(name) for name in names]] = 1.0
-    return labels
-
-
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.RandomMapTransform):
     """A record -> one training example, see `egmt_jax.data.examples.make_example`.
 
     Attributes:
       view: side of the canvas of a view in pixels, a multiple of 16.
-      crop: side of the crops in pixels, and their number.
+      crop: side of the crops in pixels.
       crops: number of crops.
       targets: computes the target picture of a pair, and keeps it for later epochs.
     """

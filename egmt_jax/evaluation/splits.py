@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 import re
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ over {entities} entities.
 """
 
 
-def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path:
+def export(config: ConfigDict, workdir: str | os.PathLike, best: bool = False) -> pathlib.Path:
     """Writes the fused images of the test split and a contact sheet; returns the sheet's path.
 
     Under `export/<set>/<split>/` of the workdir of a training run: `color/<id>.png` (fused luma,
@@ -52,7 +53,7 @@ def export(config: ConfigDict, workdir: str, best: bool = False) -> pathlib.Path
     return run.folder / "contact_sheet.png"
 
 
-def evaluate(config: ConfigDict, workdir: str, best: bool = False) -> str:
+def evaluate(config: ConfigDict, workdir: str | os.PathLike, best: bool = False) -> str:
     """Scores the fused images and the classifier on the test split; returns a Markdown table.
 
     Also scores the average of the two sources, as a baseline. Writes, under
@@ -90,7 +91,7 @@ class _Run(NamedTuple):
     folder: pathlib.Path  # for outputs
 
 
-def _open(kind: str, config: ConfigDict, workdir: str, best: bool) -> _Run:
+def _open(kind: str, config: ConfigDict, workdir: str | os.PathLike, best: bool) -> _Run:
     model, names, trained = load_model(workdir, best)
     before, now = trained.evaluation.get("guidance"), config.evaluation.guidance
     if before not in (None, now):  # such as a forgotten variant of the config

@@ -192,7 +192,7 @@ class Fuser:
         For `infrared` and `has_infrared` see `fill_border`; `visible` gives the result its colour;
         `smooth` averages features over frames of a video.
         """
-        view, valid, factor = tiles.make_view(visible, luma, infrared, has_infrared)
+        view, valid, factor = tiles.view_canvas(visible, luma, infrared, has_infrared)
         visual = self._visual(self._state, view, valid)
         visual = dataclasses.replace(visual, cell_size=visual.cell_size * np.float32(factor))
         visual = smooth(visual) if smooth else visual

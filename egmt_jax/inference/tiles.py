@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 
 from egmt_jax.io.images import chroma
-from egmt_jax.models.egmt import CONTEXT_SIDE
+from egmt_jax.models.egmt import CHROMA, CONTEXT_SIDE, HAS_INFRARED, INFRARED, LUMA
 from egmt_jax.models.layers import area_weights, linear_weights
 
 OVERHEAD = 2_000  # cost of one more tile, in pixels rendered
@@ -45,13 +45,13 @@ def reduce_image(image: Image) -> tuple[Float32[np.ndarray, "y x"], float]:
     return down @ (to_unit_range(image) @ across.T), long / CONTEXT_SIDE
 
 
-def make_view(
+def view_canvas(
     visible: Shaped[np.ndarray, "h w *c"],
     luma: Image,
     infrared: Image,
     has_infrared: Bool[np.ndarray, "h w"] | None,
 ) -> tuple[Float32[np.ndarray, "1 s s 5"], Bool[np.ndarray, "1 s s"], float]:
-    """What the context sees of a pair, see `egmt_jax.models.make_view`, on a square canvas.
+    """What the context sees of a pair, as `egmt_jax.models.make_view`, on a square canvas.
 
     Returns the view, its real pixels, and the factor of its reduction.
     """
@@ -59,14 +59,16 @@ def make_view(
     rows, columns = small.shape
     view = np.zeros((1, CONTEXT_SIDE, CONTEXT_SIDE, 5), np.float32)
     part = view[0, :rows, :columns]
-    part[..., 0], part[..., 3] = small, small_infrared
+    part[..., LUMA], part[..., INFRARED] = small, small_infrared
     if visible.ndim == 3 and visible.shape[2] >= 3:
         working = visible[..., :3]
         if visible.dtype.kind == "f":
             working = working.astype(np.float32)
         size = (columns, rows)
-        part[..., 1:3] = chroma(cv2.resize(working, size, interpolation=cv2.INTER_AREA))
-    part[..., 4] = 1.0 if has_infrared is None else reduce_image(has_infrared.astype(np.float32))[0]
+        part[..., CHROMA] = chroma(cv2.resize(working, size, interpolation=cv2.INTER_AREA))
+    part[..., HAS_INFRARED] = 1.0
+    if has_infrared is not None:
+        part[..., HAS_INFRARED], _ = reduce_image(has_infrared.astype(np.float32))
     valid = np.zeros((1, CONTEXT_SIDE, CONTEXT_SIDE), bool)
     valid[:, :rows, :columns] = True
     return view, valid, factor

@@ -33,10 +33,14 @@ SMALLEST_SIDE = 16
 GAIN_BOUNDS = (0.5, 1.8)
 OFFSET_BOUND = 0.6
 
+LUMA, CHROMA, INFRARED, HAS_INFRARED = 0, slice(1, 3), 3, 4
+"""Channels of a view, see `make_view`."""
+
 Image = Float[Array, "b h w 1"]
 View = Float[Array, "b h w 5"]
 Valid = Bool[Array, "b h w"] | None
 """The real pixels of a padded batch, at the top left of each image; None: all."""
+Offset = int | np.integer | Int[Array, ""] | Int[Array, " b"]
 
 
 class TextFeatureTable(nnx.Variable):
@@ -174,7 +178,7 @@ class EGMT(nnx.Module):
         A view whose long side has more than `CONTEXT_SIDE` pixels is reduced to it.
         """
         view, extent, factor = layers.reduce_to(view, valid, CONTEXT_SIDE)
-        pair = jnp.stack([view[..., 0], view[..., 3]], axis=-1)
+        pair = jnp.stack([view[..., LUMA], view[..., INFRARED]], axis=-1)
         statistics = _statistics(pair, layers.top_left_mask(extent, view.shape[1:3]))
         if self.visual_interaction:
             # Correlations of channels need fewer pixels than the recognition of small things.
@@ -226,7 +230,7 @@ class EGMT(nnx.Module):
         infrared: Image,
         context: Context,
         valid: Valid = None,
-        origin: tuple[Any, Any] = (0, 0),
+        origin: tuple[Offset, Offset] = (0, 0),
     ) -> Image:
         """Fuses a pair, or a tile of it, with the context of the pair; local to `receptive_field`.
 

@@ -86,7 +86,7 @@ class VisualTokens(nnx.Module):
 
     def __call__(
         self, view: Float[Array, "b h w 5"], extent: Int[Array, "b 2"]
-    ) -> tuple[Float[Array, "b y x c"], Mask]:
+    ) -> tuple[Float[Array, "b y x c"], Float[Array, "b y x 1"]]:
         """Tokens [B, Y, X, channels], 0 outside the mask, and the mask of real cells.
 
         Y and X are H / 8 and W / 8, rounded up to even numbers.

@@ -149,11 +149,9 @@ def halve(
     x: Float[Array, "b h w c"], extent: Int[Array, "b 2"]
 ) -> tuple[Float[Array, "b y x c"], Int[Array, "b 2"]]:
     """Means of 2x2 pixels, and the extent of the result; an odd last row or column is repeated."""
-    half = divide_up(extent, 2)
     x = replicate_edge(x, extent, tuple(2 * divide_up(side, 2) for side in x.shape[1:3]))
     b, h, w, c = x.shape
-    x = x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
-    return masked(x, top_left_mask(half, x.shape[1:3])), half
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4)), divide_up(extent, 2)
 
 
 def sample_grid(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from egmt_jax.data.examples import SURROUND
 from egmt_jax.metrics import structural_similarity
 from egmt_jax.training.targets import box_mean, mean_in
 
@@ -17,9 +18,6 @@ Scalar = Float[Array, ""]
 
 EMPHASIS = 4.0
 """Extra weight of a pixel of a guiding entity in `intensity`."""
-
-SURROUND = 8
-"""Pixels by which the surround of an entity extends beyond its mask."""
 
 
 def intensity(fused: Image, target: Image, guiding: Float[Array, "b h w n"]) -> Scalar:

@@ -123,7 +123,7 @@ def loss_terms(
     priorities.
 
     Returns:
-      The sum, and a dict of the unweighted terms with weights above 0 and of the sum, `loss`.
+      The sum, and a dict of the terms with weights above 0, before weighting, and the sum, `loss`.
     """
     model = nnx.merge(graphdef, params, constants)
     views, crops = batch["visible"].shape[:2]
@@ -175,8 +175,9 @@ def loss_terms(
         "localisation": lambda: losses.localisation(visual.similarity, coverage, ids, counted),
     }
     terms = {name: compute[name]() for name, weight in objective.weights.items() if weight}
-    for name in terms.keys() & plain.keys():
-        terms[name] /= jnp.maximum(plain[name](), 1e-3)
+    for name in plain:  # in this order in every process, or their programs would differ
+        if name in terms:
+            terms[name] /= jnp.maximum(plain[name](), 1e-3)
     total = sum((objective.weights[name] * term for name, term in terms.items()), jnp.zeros(()))
     return total, terms | {"loss": total}
 

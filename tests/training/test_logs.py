@@ -1,5 +1,6 @@
 """The files of a log, on full disks too, and on a file system that is not local."""
 
+import io
 import json
 import os
 import resource
@@ -66,7 +67,7 @@ class Bucket(backend._OsPathBackend):
 
     def open(self, path, mode):
         if "a" in mode:
-            raise NotImplementedError(mode)
+            raise io.UnsupportedOperation(f"{path}: an object cannot be appended to")
         if "w" in mode:
             os.makedirs(os.path.dirname(self.local(path)), exist_ok=True)
         return super().open(self.local(path), mode)
