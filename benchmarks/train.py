@@ -7,10 +7,9 @@ Per batch size and dtype: examples (a view and its crops) per second of the whol
 alone and of the input pipeline alone, the share of the loop spent waiting for a batch, compile
 time, memory, floating-point operations per example (as XLA counts them before optimisation) of the
 step and of the network alone (forward and backward pass), and the share of the matrix peak that
-both reach. The
-peak is that of a product of square matrices of the same dtype. The cost of losses and optimizer are
-differences between three programs: the network, network and losses, the whole step. All programs
-take turns, so that they run under the same load; times are medians.
+both reach. The peak is that of a product of square matrices of the same dtype. The cost of losses
+and optimizer are differences between three programs: the network, network and losses, the whole
+step. All programs take turns, so that they run under the same load; times are medians.
 """
 
 import glob

@@ -6,10 +6,11 @@ Put `M3FD_Fusion/` with `Ir/` and `Vis/` into DIR, from https://github.com/Jinyu
 `ir/` and `vi/` into DIR/m3fd/; a part of the set works too. The first run checks and packs the
 pairs. Splits go by scene, see tfds_builders/m3fd/README.md. --config.data.name=m3fd/detection reads
 `M3FD_Detection/`, whose boxes (`Annotation/`) become coarse masks. Entities come from the published
-boxes, and from captions for 52 pairs. Borders without infrared data are excluded from losses and
-scores. Without manual_dir TFDS's own folder is used, which the error names.
+boxes, and from captions for 52 pairs. Where a border holds no infrared data, training sees a smooth
+continuation, and scores leave it out. Without manual_dir TFDS's own folder is used, which the error
+names.
 
-On two CPU cores a step takes about a second, all 4000 of them 70 minutes.
+On two CPU cores a step takes a second or more, all 4000 of them more than 70 minutes.
 """
 
 from configs import base, variants

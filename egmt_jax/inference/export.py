@@ -35,7 +35,8 @@ on {platforms} with jax of that version or a later one, numpy and flatbuffers:
 
 visible is luma (BT.601) and infrared is bright where it is warm, registered, float32 [B, H, W, 1]
 in [0, 1], any H and W of {smallest} or more. fused is luma too, probabilities are float32
-[B, {entities}]. A picture is rendered at once, without tiles.
+[B, {entities}]; the colours of the visible picture are not used for them. A picture is rendered at
+once, without tiles.
 
     self_guided.jax    jax.export: (params, visible, infrared) -> fused, probabilities
     guided.jax         (params, visible, infrared, weights) -> the same; weights are float32

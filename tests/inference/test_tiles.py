@@ -10,7 +10,8 @@ import pytest
 from egmt_jax.errors import UserError
 from egmt_jax.inference import tiles
 from egmt_jax.inference.fuser import to_luma
-from egmt_jax.models import layers
+from egmt_jax.io.images import chroma
+from egmt_jax.models import layers, make_view
 from egmt_jax.models.egmt import CONTEXT_SIDE
 from egmt_jax.testing import made_up_pair
 
@@ -85,3 +86,20 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 4 * 1024**2  # kilobytes
+
+
+def test_the_view_on_a_canvas_is_that_of_the_model():
+    visible, infrared = made_up_pair(40, 48)
+    has_infrared = np.arange(48)[None, :] >= np.full((40, 1), 5)
+    luma, warm = to_luma(visible, "visible"), infrared[..., 0]
+    view, valid, factor = tiles.view_canvas(visible, luma, warm, has_infrared)
+    assert factor == 1.0
+    assert valid.sum() == 40 * 48
+    expected = make_view(
+        *(jnp.asarray(tiles.to_unit_range(x))[None, ..., None] for x in (luma, warm)),
+        jnp.asarray(chroma(visible))[None],
+        jnp.asarray(has_infrared, jnp.float32)[None, ..., None],
+    )
+    np.testing.assert_allclose(view[:, :40, :48], expected, atol=1e-6)
+    assert not view[:, 40:].any()
+    assert not view[:, :, 48:].any()

@@ -186,3 +186,13 @@ def test_names_are_in_natural_order():
     names = ["frame", "frame1", "frame9", "frame09b", "frame10", "frame81", "frame100a2", "zoo"]
     assert sorted(reversed(names), key=images.natural_key) == names
     assert images.summarise(["a10", "a9", "a8"], 2) == "a8, a9 and 1 more"
+
+
+def test_chroma_is_zero_for_greys_and_half_at_most_for_pure_colours():
+    colours = np.uint8([[[90, 90, 90], [0, 0, 255], [255, 0, 0]]])
+    found = images.chroma(colours)
+    assert found.dtype == np.float32
+    expected = [[[0.0, 0.0], [0.5, -0.081], [-0.169, 0.5]]]  # Cb and Cr of BT.601
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    for other in (colours.astype(np.uint16) * 257, colours / np.float32(255.0)):
+        np.testing.assert_allclose(images.chroma(other), found, atol=1e-5)

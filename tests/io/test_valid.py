@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from egmt_jax.io.images import read_image
-from egmt_jax.io.valid import no_data_border
+from egmt_jax.io.valid import continued, no_data_border
 
 
 def scene(height=192, width=256):
@@ -70,3 +70,14 @@ def test_borders_of_real_images(data_dir, name, most):
     assert max(shares) < 0.08
     if name == "m3fd":
         assert found >= 18
+
+
+def test_an_image_continues_from_near_data_and_keeps_its_own():
+    image = np.tile(np.linspace(40.0, 200.0, 64, dtype=np.float32)[:, None], (1, 80))
+    where = np.ones(image.shape, bool)
+    where[:, :12] = False
+    found = continued(np.where(where, image, np.float32(999.0)), where)
+    np.testing.assert_array_equal(found[where], image[where])
+    np.testing.assert_allclose(found[8:-8, 6:12], image[8:-8, 6:12], atol=4.0)
+    assert 40.0 <= found.min() <= found.max() <= 200.0
+    assert not continued(image, np.zeros_like(where)).any()  # nothing is known

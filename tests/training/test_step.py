@@ -2,6 +2,10 @@
 
 import dataclasses
 import functools
+import os
+import pathlib
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -147,6 +151,32 @@ def test_terms_of_images_are_relative_to_the_plain_average():
     fused = np.clip(visible + infrared - 0.5, 0.0, 1.0)
     expected = np.abs(fused - target).mean() / np.abs((visible + infrared) / 2.0 - target).mean()
     assert float(found["intensity"]) == pytest.approx(float(expected), rel=1e-3)
+
+
+TRACE = """
+import hashlib, jax, jax.numpy as jnp
+from test_step import ENTITIES, OBJECTIVE, batch, loss_terms, split
+
+graphdef, params, constants = split()
+rows, key = jax.eval_shape(batch), jax.eval_shape(lambda: jax.random.key(0))
+trace = jax.make_jaxpr(
+    lambda *x: loss_terms(graphdef, *x[:3], jnp.ones(ENTITIES), x[3], OBJECTIVE)
+)(params, constants, rows, key)
+print(hashlib.sha256(str(trace).encode()).hexdigest())
+"""
+
+
+def test_every_process_traces_the_same_program():
+    paths = os.pathsep.join([str(pathlib.Path(__file__).parent), *sys.path])
+    digests = set()
+    for seed in ("1", "2"):  # of the order of sets of strings
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": paths}
+        command = [sys.executable, "-c", TRACE]
+        done = subprocess.run(
+            command, env=environment, check=True, text=True, stdout=subprocess.PIPE
+        )
+        digests.add(done.stdout)
+    assert len(digests) == 1
 
 
 def test_bfloat16_activations_keep_losses_in_float32_and_close():
