@@ -16,8 +16,8 @@ def get_config(variant: str = "") -> ConfigDict:
         {
             # Seed of the parameters, the order of the data, augmentation and guidance.
             "seed": 0,
-            # Initial parameters: workdir of another run, for its newest checkpoint, or "released"
-            # for the weights of the package; random if empty.
+            # Initial parameters: "base" or "tiny", released weights; or the workdir of another run,
+            # for its newest checkpoint. Random if empty.
             "start_from": "",
             "data": {
                 # Data set, with its TFDS config: entity_scenes, tno, roadscene, m3fd, msrs, folder.
@@ -55,7 +55,7 @@ def get_config(variant: str = "") -> ConfigDict:
                 "patch": 2,
                 # Channels of the visual tokens; channels and residual blocks of recognition.
                 "tokens": 96,
-                "deep_tokens": 160,
+                "deep_tokens": 152,
                 "token_blocks": 3,
                 # Heads of the attention between the streams.
                 "heads": 4,

@@ -129,7 +129,7 @@ class EGMT(nnx.Module):
         width: int = 32,
         patch: int = 2,
         tokens: int = 96,
-        deep_tokens: int = 160,
+        deep_tokens: int = 152,
         token_blocks: int = 3,
         heads: int = 4,
         dimension: int = 64,
@@ -199,7 +199,7 @@ class EGMT(nnx.Module):
             tokens=tokens,
             similarity=similarity,
             entity_logits=self.classifier(similarity, token_mask),
-            tone=self._tone(jnp.concatenate([mean, statistics], axis=1)),
+            tone=self._tone(jnp.concatenate([jax.lax.stop_gradient(mean), statistics], axis=1)),
             cells=layers.divide_up(extent, CELL),
             cell_size=CELL * factor,
         )

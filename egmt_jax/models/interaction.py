@@ -12,6 +12,7 @@ from egmt_jax.models.layers import (
     Features,
     Mask,
     Residual,
+    RMSNorm,
     activation,
     divide_up,
     masked,
@@ -74,15 +75,17 @@ class VisualTokens(nnx.Module):
 
     def __init__(self, channels: int, deep: int, blocks: int, **kwargs: Any):
         half = max(channels // 2, 8)
-        self.stem = Conv(5 * 16, half, **kwargs)
+        self.stem = Conv(7 * 16, half, **kwargs)
+        self.normalise_stem = RMSNorm(half, rngs=kwargs["rngs"])
         self.enter = Conv(4 * half, channels, 1, **kwargs)
         self.shallow = Residual(channels, **kwargs)
         self.down = Conv(4 * channels, deep, 1, **kwargs)
         self.blocks = nnx.List([Residual(deep, **kwargs) for _ in range(blocks)])
+        self.normalise_deep = RMSNorm(deep, rngs=kwargs["rngs"])
         self.up = Conv(deep, 4 * channels, 1, **kwargs)
         self.join = Conv(channels, channels, **kwargs)
         self.summary = nnx.Linear(channels, channels, **kwargs)
-        self.normalise = nnx.RMSNorm(channels, rngs=kwargs["rngs"])
+        self.normalise = RMSNorm(channels, rngs=kwargs["rngs"])
 
     def __call__(
         self, view: Float[Array, "b h w 5"], extent: Int[Array, "b 2"]
@@ -97,20 +100,35 @@ class VisualTokens(nnx.Module):
         def mask(pitch):
             return top_left_mask(cells * pitch, tuple(side * pitch for side in grid))
 
+        view = _standardised(view, top_left_mask(extent, view.shape[1:3]))
         view = replicate_edge(view, extent, tuple(16 * side for side in grid))
         x = activation(self.stem(pixel_unshuffle(masked(view, mask(16)), 4), mask(4)))
-        x = activation(self.enter(pixel_unshuffle(x, 2), mask(2)))
+        x = activation(self.enter(pixel_unshuffle(self.normalise_stem(x), 2), mask(2)))
         shallow = self.shallow(x, mask(2))
         x = activation(self.down(pixel_unshuffle(shallow, 2), mask(1)))
         for block in self.blocks:
             x = block(x, mask(1))
-        x = shallow + pixel_shuffle(self.up(x, mask(1)), 2)
+        x = shallow + pixel_shuffle(self.up(self.normalise_deep(x), mask(1)), 2)
         real = top_left_mask(divide_up(extent, 8), x.shape[1:3])
         x = activation(self.join(activation(x), mask(2)))
         x = masked(self.normalise(x.astype(jnp.float32)), real)
         mean = jnp.sum(x, axis=(1, 2)) / jnp.sum(real, axis=(1, 2))
         x = x.astype(self.summary.dtype)
         return masked(x + self.summary(mean)[:, None, None, :], real), real
+
+
+def _standardised(view: Float[Array, "b h w 5"], mask: Mask) -> Float[Array, "b h w 7"]:
+    """The view, with stronger chroma and, as channels, luma and infrared of mean 0 and deviation 1.
+
+    So a night looks like a day to the convolutions, which still see the level.
+    """
+    luma, chroma, infrared, has_infrared = jnp.split(view, [1, 3, 4], axis=-1)
+    pair = jnp.concatenate([luma, infrared], axis=-1)
+    area = jnp.sum(mask, axis=(1, 2), keepdims=True)
+    centred = pair - jnp.sum(pair * mask, axis=(1, 2), keepdims=True) / area
+    variance = jnp.sum(jnp.square(centred) * mask, axis=(1, 2), keepdims=True) / area
+    centred = centred * jax.lax.rsqrt(variance + 1e-3)
+    return jnp.concatenate([luma, 4.0 * chroma, infrared, has_infrared, centred], axis=-1)
 
 
 ENTITY_LEVELS = ("attention", "average", "none")
@@ -120,7 +138,8 @@ class EntityAttention(nnx.Module):
     """Visual tokens attend to entity features; the result is a scale and shift per cell.
 
     Each token can also attend to a null token, whose value is zero. So a named entity that is not
-    in the image can be ignored.
+    in the image can be ignored. No gradient flows from the result to the tokens or the attention:
+    recognition learns from labels and masks only, for the gradients of an image are much larger.
 
     Args:
       tokens: channels of the visual tokens.
@@ -174,6 +193,7 @@ class EntityAttention(nnx.Module):
           Scale and shift per cell [B, h, w, 2 modulated], zero at initialisation, and the float32
           attention [B, h, w, N]; the null token has the rest of the sum of 1.
         """
+        tokens = jax.lax.stop_gradient(tokens)
         grid = (*tokens.shape[:3], weight.shape[1])
         if self.level == "none":
             return jnp.zeros((*grid[:3], 2 * self.modulated), tokens.dtype), jnp.zeros(grid)
@@ -182,7 +202,8 @@ class EntityAttention(nnx.Module):
             attention = jnp.broadcast_to(share[:, None, None, :], grid)
         else:
             bias = jnp.where(weight > 0.0, jnp.log(jnp.maximum(weight, 1e-6)), -jnp.inf)
-            scores = self.similarity(tokens, features) + bias[:, None, None, :]
+            scores = jax.lax.stop_gradient(self.similarity(tokens, features))
+            scores = scores + bias[:, None, None, :]
             null = jnp.zeros((*grid[:3], 1))
             attention = jax.nn.softmax(jnp.concatenate([scores, null], axis=-1))[..., :-1]
         attended = jnp.einsum("bhwn,bne->bhwe", attention, self.value(features))

@@ -50,16 +50,25 @@ class Conv(nnx.Module):
         return masked(self.conv(x), mask)
 
 
+class RMSNorm(nnx.RMSNorm):
+    """Root-mean-square norm over channels, computed in float32; keeps the dtype, and zeros."""
+
+    def __call__(self, x: Features, mask: Any = None) -> Features:
+        """Keeps the shape; for `mask` see `nnx.RMSNorm`."""
+        return super().__call__(x.astype(jnp.float32), mask=mask).astype(x.dtype)
+
+
 class Residual(nnx.Module):
-    """x + conv(activation(conv(x))), both 3x3; an identity at initialisation."""
+    """x + conv(activation(conv(normalised x))), both 3x3; an identity at initialisation."""
 
     def __init__(self, channels: int, **kwargs: Any):
+        self.normalise = RMSNorm(channels, rngs=kwargs["rngs"])
         self.first = Conv(channels, channels, **kwargs)
         self.second = Conv(channels, channels, zero=True, **kwargs)
 
     def __call__(self, x: Features, mask: Mask) -> Features:
         """Keeps the shape; `x` must be zero outside the mask."""
-        return x + self.second(activation(self.first(x, mask)), mask)
+        return x + self.second(activation(self.first(self.normalise(x), mask)), mask)
 
 
 def extents(valid: Bool[Array, "b h w"] | None, shape: tuple) -> Int[Array, "b 2"]:

@@ -83,6 +83,20 @@ def test_logits_have_no_gradient_from_the_entities(model):
     np.testing.assert_array_equal(gradient(model, jnp.asarray(text_features()[None, :2])), 0.0)
 
 
+def test_recognition_has_no_gradient_from_the_image(model):
+    visible, infrared = pair(32, 32)
+
+    @nnx.jit
+    def gradients(model):
+        return nnx.grad(lambda model: jnp.mean(model(visible, infrared, given(0, 1)).luma))(model)
+
+    gradients = nnx.to_pure_dict(gradients(model))
+    attention = gradients["entity_attention"]
+    unused = {"tokens": gradients["visual_tokens"], "query": attention.pop("query")}
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(unused))
+    assert np.any(attention["value"]["kernel"])
+
+
 def test_padding_entities_have_no_effect(model):
     visible, infrared = pair(32, 48)
     short = fuse(model, visible, infrared, given(3, 1))
