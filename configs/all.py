@@ -14,7 +14,7 @@ On two CPU cores a step takes 1.0 s, all 1700 of them half an hour.
 egmt_jax/weights/base/model_card.md describes how the released weights were trained. To fine-tune
 them, add
 
-    --config.start_from=released --config.optimizer.steps=700 --config.optimizer.learning_rate=5e-4
+    --config.start_from=base --config.optimizer.steps=700 --config.optimizer.learning_rate=5e-4
     --config.optimizer.warmup=50 --config.optimizer.ema=0.99
 """
 
@@ -33,5 +33,8 @@ def get_config(variant: str = ""):
         "msrs": {"name": "msrs", "weight": 4.0},
         "m3fd": {"name": "m3fd/fusion", "weight": 0.0},
     }
-    config.optimizer.update(steps=1700, warmup=100, ema=0.995)
+    # Recognition needs many views; pictures are learned from few crops.
+    config.data.update(batch_size=8, crops=1)
+    # The norm of image gradients varies widely, and would scale those of recognition as well.
+    config.optimizer.update(learning_rate=1.5e-3, steps=2400, warmup=100, clip=100.0, ema=0.995)
     return variants.vary(config, variant)

@@ -1,7 +1,8 @@
 """Ablations of any config: --config=configs/roadscene.py:no_entities.
 
 - no_entities: without the visual-entity level; the classifier stays.
-- no_classification: without the losses of the classifier; at test a pair's own entities guide.
+- no_classification: without the loss of the classifier; at test a pair's own entities guide. The
+  tokens learn from masks only.
 - no_visual_interaction: the streams do not attend to each other.
 - average_attention: every token attends to all guiding entities equally; at test a pair's own
   entities guide.
@@ -18,7 +19,6 @@ VARIANTS = {
     },
     "no_classification": {
         "loss.classification": 0.0,
-        "loss.localisation": 0.0,
         "guidance.self_guided": 0.0,
         "evaluation.guidance": "own",
     },
