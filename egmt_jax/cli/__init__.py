@@ -8,7 +8,10 @@ import argparse
 import pathlib
 
 
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Adds --checkpoint, as for `egmt_jax.inference.fuser.load_fuser`."""
-    text = "workdir of a training run, for its newest checkpoint; default: the released weights"
-    parser.add_argument("--checkpoint", type=pathlib.Path, metavar="WORKDIR", help=text)
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds --model and --checkpoint, the arguments of `egmt_jax.inference.fuser.load_fuser`."""
+    group = parser.add_mutually_exclusive_group()
+    text = "released weights: base, or the smaller and faster tiny (default: %(default)s)"
+    group.add_argument("--model", choices=("base", "tiny"), default="base", help=text)
+    text = "use the newest checkpoint of a training run instead"
+    group.add_argument("--checkpoint", type=pathlib.Path, metavar="WORKDIR", help=text)

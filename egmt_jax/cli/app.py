@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-from egmt_jax.cli import add_checkpoint
+from egmt_jax.cli import add_model
 from egmt_jax.errors import UserError
 
 MOST_PIXELS = 25_000_000  # of an image: fusing and scoring so many takes 4 GB of memory
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help=text)
     text = "to listen on (default: %(default)s)"
     parser.add_argument("--port", type=int, default=7860, help=text)
-    add_checkpoint(parser)
+    add_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # for an orderly end
     keep_compiled()
-    fuser = load_fuser(arguments.checkpoint)
+    fuser = load_fuser(arguments.checkpoint, arguments.model)
     with (
         contextlib.suppress(KeyboardInterrupt),
         serve(fuser, arguments.host, arguments.port) as url,

@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from egmt_jax.cli import add_checkpoint
+from egmt_jax.cli import add_model
 
 EPILOG = """\
 The export runs on CPU, GPU (CUDA) and TPU, on images and batches of any size, with jax, numpy and
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     text = "new or empty folder"
     parser.add_argument("-o", "--out", type=pathlib.Path, required=True, metavar="DIR", help=text)
-    add_checkpoint(parser)
+    add_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,6 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     from egmt_jax.io.images import check_writable
 
     check_writable(arguments.out, folder=True)
-    export_model(load_fuser(arguments.checkpoint), arguments.out)
+    export_model(load_fuser(arguments.checkpoint, arguments.model), arguments.out)
     print(f"{arguments.out}: written; see README.txt in it")
     return 0

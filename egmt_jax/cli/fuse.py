@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 
-from egmt_jax.cli import add_checkpoint
+from egmt_jax.cli import add_model
 from egmt_jax.errors import UserError
 
 EPILOG = """\
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("infrared", type=pathlib.Path, help=text)
     text = "PNG file; folder for folders; MP4, MOV or AVI file for videos"
     add("-o", "--out", type=pathlib.Path, required=True, help=text)
-    add_checkpoint(parser)
+    add_model(parser)
     guidance = parser.add_mutually_exclusive_group()
     guidance.add_argument("--entities", metavar="NAMES", help=ENTITIES)
     guidance.add_argument("--no-entities", action="store_true", help="switch the guidance off")
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         from egmt_jax.inference.video import fuse_video
 
         keep_compiled()
-        fuser = load_fuser(arguments.checkpoint)
+        fuser = load_fuser(arguments.checkpoint, arguments.model)
         guidance = fuser.resolve(by_names(entities))  # raises for unknown names
         size, grey, black_hot = arguments.size, arguments.grey, arguments.black_hot
         settings = files.Settings(guidance, size, grey, infrared_range, black_hot)

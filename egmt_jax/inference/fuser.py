@@ -297,11 +297,12 @@ def fuse(
     infrared: np.ndarray,
     entities: Sequence[str] | None = None,
     *,
+    model: str = "base",
     workdir: str | os.PathLike | None = None,
     **options: Any,
 ) -> np.ndarray:
     """Fuses one pair; see `load_fuser`, `by_names`, `Fuser.__call__` (options), `Fused.image`."""
-    return load_fuser(workdir)(visible, infrared, by_names(entities), **options).image
+    return load_fuser(workdir, model)(visible, infrared, by_names(entities), **options).image
 
 
 def by_names(entities: Sequence[str] | None) -> Guidance:
@@ -309,18 +310,19 @@ def by_names(entities: Sequence[str] | None) -> Guidance:
     return PREDICTED if entities is None else Guidance(_canonical(entities))
 
 
-def load_pretrained(folder: str | os.PathLike = packed.FOLDER) -> Fuser:
-    """A `Fuser` with the released weights, or others in the same form; see `load_packed`."""
-    return Fuser(*packed.load_packed(folder))
+def load_pretrained(model: str | os.PathLike = "base") -> Fuser:
+    """A `Fuser` with released weights, "base" or "tiny", or with those in a folder."""
+    return Fuser(*packed.load_packed(model))
 
 
-def load_fuser(workdir: str | os.PathLike | None = None) -> Fuser:
-    """The `Fuser` of a workdir's newest checkpoint or of the released weights; keeps the last."""
+def load_fuser(workdir: str | os.PathLike | None = None, model: str = "base") -> Fuser:
+    """The `Fuser` of a workdir's newest checkpoint or of released weights; keeps the last."""
     checkpoints = pathlib.Path(workdir or "", "checkpoints").absolute()
     changed = checkpoints.stat().st_mtime_ns if workdir and checkpoints.is_dir() else 0
-    return _load(os.fspath(workdir) if workdir else None, changed)  # again after more training
+    # After more training it is loaded again.
+    return _load(os.fspath(workdir) if workdir else None, model, changed)
 
 
 @functools.lru_cache(maxsize=1)
-def _load(workdir: str | None, changed: int) -> Fuser:
-    return load_pretrained() if workdir is None else Fuser.load(workdir)
+def _load(workdir: str | None, model: str, changed: int) -> Fuser:
+    return load_pretrained(model) if workdir is None else Fuser.load(workdir)

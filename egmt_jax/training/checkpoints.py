@@ -17,8 +17,8 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 from egmt_jax.errors import UserError
 from egmt_jax.training.processes import is_first, wait_for_all
 from egmt_jax.training.step import TrainState
+from egmt_jax.weights import RELEASED, load_packed
 from egmt_jax.weights import checkpoint as files
-from egmt_jax.weights import load_packed
 
 SAME = ["model", "text_features", "seed", "start_from"]
 SAME += ["data.batch_size", "data.crop", "optimizer.ema"]
@@ -26,8 +26,6 @@ SAME += ["data.batch_size", "data.crop", "optimizer.ema"]
 
 FORMAT = 2
 """Number of the format; the state of another one cannot be restored."""
-
-RELEASED = "released"
 
 
 class Checkpoints:
@@ -127,11 +125,12 @@ class Checkpoints:
 
 
 def starting_params(start_from: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of the newest checkpoint of a workdir, or of the "released" weights.
+    """The parameters of the newest checkpoint of a workdir, or of the released weights named.
 
     Raises UserError if there are none, or they have other names or shapes than `params`.
     """
-    model = load_packed().model if start_from == RELEASED else files.load_model(start_from)[0]
+    released = start_from in RELEASED
+    model = load_packed(start_from).model if released else files.load_model(start_from)[0]
     found = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     if jax.tree.map(np.shape, found) != jax.tree.map(np.shape, params):
         raise UserError(

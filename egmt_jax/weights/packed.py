@@ -1,4 +1,4 @@
-"""Packed weights: two files per model; `base/` has the released ones, with `model_card.md`.
+"""Packed weights: two files per model; `base/` and `tiny/` have the released ones, with cards.
 
     python -m egmt_jax.weights runs/all --out egmt_jax/weights/base
 
@@ -20,7 +20,10 @@ from egmt_jax.errors import UserError
 from egmt_jax.io.images import write_atomically
 from egmt_jax.models import EGMT
 
-FOLDER = pathlib.Path(__file__).parent / "base"
+RELEASED = ("base", "tiny")
+"""Names of the released models, the better one first."""
+
+FOLDER = pathlib.Path(__file__).parent
 WEIGHTS, SETTINGS = "weights.npz", "settings.json"
 
 
@@ -32,10 +35,10 @@ class Packed(NamedTuple):
     text_features: str
 
 
-def load_packed(folder: str | os.PathLike = FOLDER) -> Packed:
-    """Loads packed weights, by default the released ones; raises UserError if that fails."""
-    folder = pathlib.Path(folder)
-    released = folder == FOLDER
+def load_packed(model: str | os.PathLike = "base") -> Packed:
+    """Loads packed weights: one of `RELEASED`, or a folder; raises UserError if that fails."""
+    released = model in RELEASED
+    folder = FOLDER / model if released else pathlib.Path(model)
     fix = "install the package again" if released else "name another folder, or pack the run again"
     try:
         settings = json.loads((folder / SETTINGS).read_text())

@@ -161,7 +161,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(config, tmp_path, 
     [
         ({"model.width": 16}, r"has model=.*'width': 8"),
         ({"data.batch_size": 16}, "has data.batch_size=8, this config 16"),
-        ({"start_from": "released"}, "has start_from='', this config 'released'"),
+        ({"start_from": "base"}, "has start_from='', this config 'base'"),
         (
             {"data.train_split": "train[:9]"},
             r"other data \(was .* pairs in train, weight 1; is .*, 9 pairs in train\[:9\]",
@@ -211,8 +211,8 @@ def test_positive_weights_follow_the_long_tail_up_to_a_bound():
 def test_a_run_can_start_with_the_parameters_of_another(straight):
     params = nnx.to_pure_dict(nnx.state(load_model(straight)[0], nnx.Param))
     assert_same(starting_params(str(straight), jax.tree.map(np.zeros_like, params)), params)
-    with pytest.raises(UserError, match="start_from=released: its model differs in size"):
-        starting_params("released", params)
+    with pytest.raises(UserError, match="start_from=base: its model differs in size"):
+        starting_params("base", params)
 
 
 @pytest.mark.slow
