@@ -8,6 +8,7 @@
   mask. Baselines: a random pixel, and the centre of the image.
 - Steering: an entity is named, then one that is absent; the difference in the contrast of the
   former, on 200 of the scenes and on the real pairs.
+- Segmentation: the attention to the whole vocabulary as a segmentation of the frames of MSRS.
 
 Masks of real pairs may be rough outlines, see the READMEs of the sets. Without --workdir the
 released weights are measured. Prints JSON; --out adds every case.
@@ -41,19 +42,33 @@ from tqdm import tqdm
 from egmt_jax.entities import MOST_ENTITIES
 from egmt_jax.evaluation.steering import steering
 from egmt_jax.inference.fuser import Fuser, load_fuser
+from egmt_jax.inference.tiles import enlarge
 from egmt_jax.io.images import write_atomically
 from egmt_jax.io.pairs import Pair
 from egmt_jax.metrics.classification import average_precision, normalised_gain
 from egmt_jax.models import UNGUIDED, Guidance
+from egmt_jax.weights import RELEASED
 
 FEWEST_POSITIVES = 5
 FEWEST = 5  # cases below which the page shows no row for an entity
 LARGE = 0.3  # share of the image above which most pixels find an entity
+SMALL = 0.1  # share of the image of things that the page also shows apart
+
+SEGMENTED = {
+    "car": ("car", "van", "truck", "bus"),
+    "person": ("person", "cyclist"),
+    "bicycle": ("bicycle", "motorcycle"),
+    "curb": ("curb",),
+    "guardrail": ("guardrail", "fence", "bollard"),
+    "traffic cone": ("traffic cone",),
+    "bump": ("bump",),
+}
+"""The classes of MSRS and their entities; car stops and guardrails are one class here."""
 
 
 def score_classifier(fuser: Fuser, pairs: Iterable[Pair]) -> dict:
-    """Per entity with 5 positives or more and a prevalence below 0.5: `positives`, `prevalence`,
-    `AP`, `gain`; `pairs`: the number of pairs with a list of everything present."""
+    """Per entity with 5 positives or more, but not in every pair: `positives`, `prevalence`, `AP`,
+    `gain`; `pairs`: the number of pairs with a list of everything present."""
     pairs = [pair for pair in pairs if pair.present is not None]
     if not pairs:
         raise UserError(f"{CLASSIFIED}: no pair lists what is present; prepare the set again")
@@ -65,11 +80,39 @@ def score_classifier(fuser: Fuser, pairs: Iterable[Pair]) -> dict:
     rows = {}
     for name, scores, known in zip(fuser.names, np.transpose(probabilities), labels.T, strict=True):
         p = float(known.mean())
-        if known.sum() >= FEWEST_POSITIVES and p < 0.5:
+        if known.sum() >= FEWEST_POSITIVES and p < 1.0:
             precision = float(average_precision(scores, known))
             rows[name] = {"positives": int(known.sum()), "prevalence": p, "AP": precision}
             rows[name]["gain"] = float(normalised_gain(precision, p))
     return {"pairs": len(pairs), "entities": rows}
+
+
+def segment(fuser: Fuser, pairs: Iterable[Pair]) -> dict[str, float]:
+    """Intersection over union of each of `SEGMENTED` over the pairs with masks, and `mean`.
+
+    The classes, and everything else, have the attention to their entities summed per pixel; the
+    largest sum wins. A class in no mask and in no result is left out.
+    """
+    classes = list(SEGMENTED)
+    counts = np.zeros((len(classes) + 1, len(classes) + 1), np.int64)  # the first: everything else
+    every = Guidance(weight=np.ones((1, len(fuser.names)), np.float32))
+    index = [[fuser.names.index(name) for name in SEGMENTED[label]] for label in classes]
+    for pair in tqdm(pairs, "Segmenting", unit="pair"):
+        fusion = fuser(pair.visible, pair.infrared, every)
+        size = fusion.luma.shape
+        shares = [enlarge(fusion.grid[..., k].sum(-1), fusion.cell_size, size) for k in index]
+        predicted = np.argmax([1.0 - np.sum(shares, axis=0), *shares], axis=0)
+        truth = np.zeros(size, np.int64)
+        for k, label in enumerate(classes, 1):
+            for name in set(SEGMENTED[label]) & set(pair.masks or {}):
+                truth[pair.masks[name] > 127] = k
+        pixels = np.bincount((truth * len(counts) + predicted).ravel(), minlength=counts.size)
+        counts += pixels.reshape(counts.shape)
+    union = counts.sum(0) + counts.sum(1) - counts.diagonal()
+    shares = {name: counts[k, k] / union[k] for k, name in enumerate(classes, 1) if union[k]}
+    return {name: float(x) for name, x in shares.items()} | {
+        "mean": float(np.mean([*shares.values()]))
+    }
 
 
 def point(fuser: Fuser, pairs: Iterable[Pair]) -> list[dict]:
@@ -113,7 +156,9 @@ def pointing_summary(rows: Sequence[Mapping]) -> dict[str, dict]:
     }
 
 
-def to_markdown(classifier: Mapping, pointing: Mapping, steered: Mapping, source: str) -> str:
+def to_markdown(
+    classifier: Mapping, pointing: Mapping, steered: Mapping, segmented: Mapping, source: str
+) -> str:
     """The page."""
     entities = sorted(classifier["entities"].items(), key=lambda item: -item[1]["prevalence"])
     scores = [(k, str(x["positives"]), (x["prevalence"], x["AP"], x["gain"])) for k, x in entities]
@@ -124,8 +169,8 @@ def to_markdown(classifier: Mapping, pointing: Mapping, steered: Mapping, source
         f"# What entities do\n\n{source}, on data that training did not use. Brackets: 95 %",
         "intervals over pairs. Written by `python benchmarks/entities.py`.\n",
         f"## Classifier\n\n{classifier['pairs']} frames of MSRS, split `{CLASSIFIED[1]}`; entities",
-        f"with at least {FEWEST_POSITIVES} positives and a prevalence p below 0.5. AP: average",
-        "precision, p by chance; gain: (AP - p) / (1 - p).\n",
+        f"with at least {FEWEST_POSITIVES} positives. AP: average precision, by chance the",
+        "prevalence p; gain: (AP - p) / (1 - p).\n",
         markdown_table(["entity", "positives", "p", "AP", "gain"], rows),
         "## Where attention points\n\nEach entity of a pair is named alone. *Found*: share of",
         "cases in which the maximum of its attention map lies in its mask. *Chance*: mean share of",
@@ -154,6 +199,10 @@ def to_markdown(classifier: Mapping, pointing: Mapping, steered: Mapping, source
         "by chance. Rendered scenes: the most salient entity below 30 % of the image; real pairs:",
         "all such entities.\n",
         markdown_table(header, rows),
+        "## Segmentation\n\nThe attention to all entities of the vocabulary, summed per class, as",
+        "a segmentation of the same frames of MSRS: intersection over union with masks made from",
+        "the official label maps. Nothing is trained for it but the attention.\n",
+        markdown_table(list(segmented), [[f"{value:.3f}" for value in segmented.values()]]),
     ]
     return "\n".join(lines)
 
@@ -163,6 +212,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--workdir", help="of a run; default: the released weights")
+    parser.add_argument("--model", choices=RELEASED, default="base", help="which of them")
     add_data_flags(parser)
     parser.add_argument("--most", type=int, help="maximum number of pairs per set")
     parser.add_argument("--out", type=pathlib.Path, help="JSON with every case")
@@ -170,7 +220,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("absl").setLevel("WARNING")
     folders = arguments.data_dir, arguments.manual_dir, arguments.most
-    fuser = load_fuser(arguments.workdir)
+    fuser = load_fuser(arguments.workdir, arguments.model)
     scenes = held_out(*SCENES, *folders)
     real = [pair for name in SETS for pair in held_out(name, "validation", *folders) if pair.masks]
     if not real:
@@ -180,16 +230,20 @@ def main() -> None:
         "rendered scenes": steering(fuser, scenes[:STEERED_SCENES]),
         "real pairs": steering(fuser, real, most=MOST_ENTITIES),
     }
-    classifier = score_classifier(fuser, held_out(*CLASSIFIED, *folders))
+    small = [row for row in steered["real pairs"] if row["area"] < SMALL]
+    steered["real pairs, below a tenth of the image"] = small
+    frames = held_out(*CLASSIFIED, *folders)
+    classifier, segmented = score_classifier(fuser, frames), segment(fuser, frames)
     pointing = {name: pointing_summary(rows) for name, rows in pointed.items()}
     effects = {name: steering_effect(rows) for name, rows in steered.items()}
     summary = {"classifier": classifier, "pointing": pointing, "steering": effects}
+    summary["segmentation"] = segmented
     if arguments.out:
         cases = {"pointing": pointed, "steering": steered, "made_with": environment()}
         write_json(arguments.out, summary | {"cases": cases})
     path = arguments.page or pathlib.Path(arguments.workdir or ROOT / "docs", "entities.md")
-    source = "A training run" if arguments.workdir else "The released weights"
-    write_atomically(path, to_markdown(classifier, pointing, effects, source).encode())
+    source = "A training run" if arguments.workdir else f"The weights `{arguments.model}`"
+    write_atomically(path, to_markdown(classifier, pointing, effects, segmented, source).encode())
     print(json.dumps(summary, indent=2))
 
 

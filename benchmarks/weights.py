@@ -34,6 +34,7 @@ from egmt_jax import metrics
 from egmt_jax.inference.drawing import contact_sheet
 from egmt_jax.inference.fuser import load_fuser
 from egmt_jax.io.images import to_uint8, with_chroma, write_atomically, write_png
+from egmt_jax.weights import RELEASED
 
 SHOWN = (*RANKED, "SSIM_legacy")
 NOT_LEARNED = ("Average", "GFF", "LP", "Max", "TwoScale")
@@ -139,13 +140,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--workdir", help="of a training run; default: the released weights")
+    parser.add_argument("--model", choices=RELEASED, default="base", help="which of them")
     add_data_flags(parser)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/weights"))
     arguments = parser.parse_args()
 
     baselines = json.loads(pathlib.Path(__file__).with_name("baselines.json").read_text())
-    fuser = load_fuser(arguments.workdir)
+    fuser = load_fuser(arguments.workdir, arguments.model)
     results, pictures = {}, []
     for name in arguments.sets:
         triples, guards, shown = [], [], []

@@ -29,8 +29,9 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) 
     pair; `seed` chooses the absent one among the entities of other pairs.
 
     Returns:
-      Per entity: `id`, `entity`, `absent`, and the contrast of the entity's mask in the fused luma,
-      in [0, 1], with the entity or the absent one as guide: `named`, `not_named`.
+      Per entity: `id`, `entity`, `absent`, `area` of the mask (share of the image), and the
+      contrast of the mask in the fused luma, in [0, 1], with the entity or the absent one as
+      guide: `named`, `not_named`.
     """
     everything = sorted({entity for pair in pairs for entity in pair.entities})
     rng = np.random.default_rng(seed)
@@ -42,6 +43,7 @@ def steering(fuser: Fuser, pairs: Sequence[Pair], seed: int = 0, most: int = 1) 
         others = [name for name in everything if name not in pair.entities]
         for entity in small[:most] if others else ():
             row: dict = {"id": pair.id, "entity": entity, "absent": str(rng.choice(others))}
+            row["area"] = float(masks[entity].mean())
             for key, name in (("named", entity), ("not_named", row["absent"])):
                 luma = fuser(pair.visible, pair.infrared, Guidance((name,))).luma
                 row[key] = contrast(luma, masks[entity])

@@ -2,7 +2,7 @@ import types
 
 import numpy as np
 import pytest
-from entities import point, pointing_summary, score_classifier, to_markdown
+from entities import SEGMENTED, point, pointing_summary, score_classifier, segment, to_markdown
 from evidence import UserError, steering_effect
 
 from egmt_jax.inference.fuser import Fuser
@@ -74,13 +74,38 @@ def test_page_has_a_row_per_entity_with_enough_cases():
     rows += [rows[0] | {"entity": "dog"}]
     steered = steering_effect([{"id": k, "named": 0.3, "not_named": 0.2} for k in "ab"])
     classifier = {"pairs": 120, "entities": {"bus": entity}}
-    page = to_markdown(classifier, {"x": pointing_summary(rows)}, {"x": steered}, "A run")
+    pointing, segmented = {"x": pointing_summary(rows)}, {"car": 0.25, "mean": 0.125}
+    page = to_markdown(classifier, pointing, {"x": steered}, segmented, "A run")
+    assert "| 0.250 | 0.125 |" in page
     assert "| bus | 24 | 0.200 | 0.600 | 0.500 |" in page
     assert "| mean |  | 0.200 | 0.600 | 0.500 |" in page
     assert "### X" in page
     assert "| sky | 7 | 0.000 [0.000, 0.000] | 0.900 | 1.000 |" in page
     assert "| dog |" not in page
     assert "| x | 2 | 2 | 25.5 [25.5, 25.5] | 50.0 % | 100.0 [100.0, 100.0] % |" in page
+
+
+def test_segmentation_sums_attention_per_class():
+    names = tuple(name for group in SEGMENTED.values() for name in group)
+    grid = np.zeros((4, 6, len(names)))
+    grid[:, :3, names.index("van")], grid[:, :3, names.index("truck")] = 0.3, 0.3
+    grid[:, 3:, names.index("person")] = 0.4  # less than nothing and everything else
+    fusion = types.SimpleNamespace(grid=grid, cell_size=10.0, luma=np.zeros((40, 60)))
+
+    def fuse(visible, infrared, guidance):
+        assert guidance.weight.all()
+        return fusion
+
+    fuse.names = names
+    van, person = np.zeros((2, 40, 60), np.uint8)
+    van[:, :30], person[:, 30:45] = 255, 255
+    pair = Pair("0", *made_up_pair(40, 60), ("van",), masks={"van": van, "person": person})
+    scores = segment(fuse, [pair])
+    assert scores == {
+        "car": pytest.approx(1.0, abs=0.2),
+        "person": 0.0,
+        "mean": pytest.approx(scores["car"] / 2),
+    }
 
 
 @pytest.mark.parametrize(("level", "count"), [("attention", 2), ("none", 0)])
