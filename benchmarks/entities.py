@@ -109,10 +109,9 @@ def segment(fuser: Fuser, pairs: Iterable[Pair]) -> dict[str, float]:
         pixels = np.bincount((truth * len(counts) + predicted).ravel(), minlength=counts.size)
         counts += pixels.reshape(counts.shape)
     union = counts.sum(0) + counts.sum(1) - counts.diagonal()
-    shares = {name: counts[k, k] / union[k] for k, name in enumerate(classes, 1) if union[k]}
-    return {name: float(x) for name, x in shares.items()} | {
-        "mean": float(np.mean([*shares.values()]))
-    }
+    known = [k for k in range(1, len(counts)) if union[k]]
+    scores = {classes[k - 1]: float(counts[k, k] / union[k]) for k in known}
+    return scores | {"mean": float(np.mean(list(scores.values())))}
 
 
 def point(fuser: Fuser, pairs: Iterable[Pair]) -> list[dict]:
