@@ -9,7 +9,7 @@ Names are imported on first use, so that `import egmt_jax` is fast.
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "Fuser": "egmt_jax.inference.fuser",
