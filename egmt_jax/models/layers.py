@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 Features = Float[Array, "b h w _"]
 Mask = Float[Array, "b h w 1"]
+Size = tuple[Any, ...]  # rows and columns; symbolic in an exported program
 
 
 def pixel_unshuffle(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b h2 w2 c2"]:
@@ -79,7 +80,7 @@ def extents(valid: Bool[Array, "b h w"] | None, shape: tuple) -> Int[Array, "b 2
     return jnp.stack(tuple(sides), axis=1)
 
 
-def top_left_mask(extent: Int[Array, "b 2"], size: tuple[int, ...]) -> Mask:
+def top_left_mask(extent: Int[Array, "b 2"], size: Size) -> Mask:
     """1 on the rows and columns of each image that `extent` counts, 0 elsewhere; [B, *size, 1]."""
     rows, columns = (jnp.arange(size[k])[None, :] < extent[:, k, None] for k in (0, 1))
     return (rows[:, :, None] & columns[:, None, :]).astype(jnp.float32)[..., None]
@@ -91,7 +92,7 @@ def masked(x: Features, mask: Mask) -> Features:
 
 
 def replicate_edge(
-    x: Float[Array, "b h w c"], extent: Int[Array, "b 2"], size: tuple[int, ...]
+    x: Float[Array, "b h w c"], extent: Int[Array, "b 2"], size: Size
 ) -> Float[Array, "b h2 w2 c"]:
     """Repeats the last real row and column of each image up to `size`, which may exceed `x`."""
 
@@ -138,7 +139,7 @@ def reduce_to(
     factor = longest.astype(jnp.float32) / side
     pixels = x.shape[1:3]
     if not all(isinstance(count, int) for count in pixels):  # of a program for any size
-        size: tuple[int, ...] = (side, side)
+        size: Size = (side, side)
     elif max(pixels) <= side:
         return x, extent, factor
     elif valid is None:
@@ -167,7 +168,7 @@ def sample_grid(
     grid: Float[Array, "b h w c"],
     cells: Int[Array, "b 2"],
     cell_size: Float[Array, " b"],
-    size: tuple[int, ...],
+    size: Size,
     pitch: int,
     origin: tuple = (0, 0),
 ) -> Float[Array, "b y x c"]:

@@ -177,7 +177,7 @@ def test_the_infrared_image_continues_into_its_no_data_border(fuser, black_hot, 
     no_data = ~no_data_border(border)
     assert no_data[:8].all()
     assert not no_data[10:].any()
-    options = {"black_hot": black_hot, "infrared_range": (0, 255 * scale)}
+    options = {"black_hot": black_hot, "infrared_range": (0.0, 255.0 * scale)}
     unit = border[..., 0] / np.float32(255 * scale)
     unit = continued(1 - unit if black_hot else unit, ~no_data)
     assert np.ptp(unit[:6]) < np.ptp(unit[10:])
