@@ -39,11 +39,11 @@ def parse_range(text: str) -> InfraredRange:
 
 
 def infrared_to_unit(
-    infrared: Shaped[np.ndarray, "h w"],
+    infrared: Shaped[np.ndarray, "h w *c"],
     value_range: InfraredRange | tuple[float, float] | None = None,
     black_hot: bool = False,
     check: bool = True,
-) -> Shaped[np.ndarray, "h w"]:
+) -> Shaped[np.ndarray, "h w *c"]:
     """Maps infrared values to [0, 1], where bright is warm.
 
     Args:

@@ -20,9 +20,11 @@ from egmt_jax.testing import made_up_pair
 def pairs(tmp_path, monkeypatch, fuser):
     """Two pairs and a video; `--checkpoint run` is the tiny model."""
     load = module.load_fuser
-    monkeypatch.setattr(
-        module, "load_fuser", lambda path: fuser if path == pathlib.Path("run") else load(path)
-    )
+
+    def load_fuser(workdir, model):
+        return fuser if workdir == pathlib.Path("run") else load(workdir, model)
+
+    monkeypatch.setattr(module, "load_fuser", load_fuser)
     for number, size in enumerate([(40, 48), (33, 60)]):
         visible, infrared = made_up_pair(*size, seed=number)
         images.write_png(tmp_path / "vi" / f"{number}.png", visible)
