@@ -1,7 +1,7 @@
 """Measures the speed of the training step of a config; prints JSON.
 
-    python benchmarks/train.py --config=configs/demo.py [--batch_sizes=8,16] [--crop=128]
-        [--dtypes=float32,bfloat16] [--steps=20] [--operations]
+    python benchmarks/train.py --config=configs/demo.py [--batch_sizes=8,16]
+        [--dtypes=float32,bfloat16] [--steps=20]
 
 Per batch size and dtype: examples (a view and its crops) per second of the whole loop, of the step
 alone and of the input pipeline alone, the share of the loop spent waiting for a batch, compile
@@ -12,15 +12,12 @@ and optimizer are differences between three programs: the network, network and l
 step. All programs take turns, so that they run under the same load; times are medians.
 """
 
-import glob
-import gzip
 import json
 import os
 import pathlib
 import resource
 import statistics
 import sys
-import tempfile
 import time
 
 import jax
@@ -44,11 +41,7 @@ from egmt_jax.training.validate_config import validate_config
 _CONFIG = config_flags.DEFINE_config_file("config", "configs/demo.py", lock_config=True)
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", [], "Batch sizes; default: the config's.")
 _DTYPES = flags.DEFINE_list("dtypes", [], "float32 and/or bfloat16; default: the config's.")
-_CROP = flags.DEFINE_integer("crop", None, "Side of the crops; default: the config's.")
 _STEPS = flags.DEFINE_integer("steps", 20, "Timed steps.")
-_MATRIX = flags.DEFINE_integer("matrix", None, "Side of the matrices; 2048 on CPU, else 8192.")
-_OPERATIONS = flags.DEFINE_bool("operations", False, "Trace steps: the most expensive operations.")
-SHOWN_OPERATIONS = 5
 
 
 def seconds(function, *arguments):
@@ -59,7 +52,7 @@ def seconds(function, *arguments):
 
 def matrix_product(dtype):
     """A product of two large matrices, and its floating-point operations."""
-    side = _MATRIX.value or (2048 if jax.default_backend() == "cpu" else 8192)
+    side = 2048 if jax.default_backend() == "cpu" else 8192
     matrix = jnp.ones((side, side), dtype)
     product = jax.jit(jnp.matmul)
     jax.block_until_ready(product(matrix, matrix))
@@ -105,25 +98,6 @@ def memory(compiled):
         "device_peak_mib": peak and peak / 2**20,
         "process_peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
     }
-
-
-def most_expensive(step, state, batch):
-    """Shares of device time of the most expensive operations of three steps, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        with jax.profiler.trace(folder):
-            for _ in range(3):
-                state, scalars = step(state, batch)
-            jax.block_until_ready(scalars)
-        path = glob.glob(f"{folder}/plugins/profile/*/*.trace.json.gz")[0]
-        with gzip.open(path) as file:
-            events = json.load(file)["traceEvents"]
-    spent = {}
-    for event in events:
-        name = event.get("args", {}).get("hlo_op")
-        if name and event.get("ph") == "X":
-            spent[name] = spent.get(name, 0.0) + event["dur"]
-    most = sorted(spent, key=lambda name: -spent[name])[:SHOWN_OPERATIONS]
-    return {name: spent[name] / sum(spent.values()) for name in most}
 
 
 def measure(config, parts, labels, shares):
@@ -181,7 +155,7 @@ def measure(config, parts, labels, shares):
     spent = {name: statistics.median(values) for name, values in times.items()}
     peak = product_flops / spent["product"] * jax.device_count()
     flops, network_flops = (x.cost_analysis()["flops"] for x in (lowered, network_lowered))
-    result = {
+    return {
         "batch_size": size,
         "crop": config.data.crop,
         "dtype": config.model.dtype,
@@ -204,15 +178,11 @@ def measure(config, parts, labels, shares):
             "network": network_flops / spent["network"] / peak,
         },
     }
-    if _OPERATIONS.value:
-        result["most_expensive_operations"] = most_expensive(step, state, batch)
-    return result
 
 
 def main(arguments):
     del arguments
     config = _CONFIG.value
-    config.data.crop = _CROP.value or config.data.crop
     validate_config(config)
     vocabulary = load_vocabulary()
     mixture = mixtures.open_mixture(config.data)
