@@ -12,11 +12,9 @@ def get_config(variant: str = ""):
     """The tiny model on 800 rendered scenes of 160 x 128 pixels."""
     config = base.get_config()
     config.data.name = "entity_scenes/demo"
-    config.data.update(view=160, crop=64, crops=2)
-    config.model.update(width=28, patch=4, tokens=64, deep_tokens=96, token_blocks=2)
-    config.loss.update(classification=2.0)
-    config.optimizer.learning_rate = 2e-3
-    config.optimizer.steps = 4000
+    config.data.update(view=160, crop=64, crops=1, batch_size=8)
+    config.model.update(width=12, patch=4, tokens=32, deep_tokens=48, token_blocks=1, dimension=32)
+    config.optimizer.update(learning_rate=3e-3, steps=1600, warmup=50, clip=100.0, ema=0.99)
     config.log.pictures_every = 500
-    config.evaluation.every = 4000
+    config.evaluation.every = 0
     return variants.vary(config, variant)

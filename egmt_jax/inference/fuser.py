@@ -176,26 +176,26 @@ class Fuser:
             found = f"visible {luma.shape} and infrared {values.shape}"
             raise UserError(f"{found} differ in size (rows, columns); resample one of them first")
         unit = infrared_to_unit(values, infrared_range, black_hot)
-        return self.fuse_luma(visible, luma, *fill_border(values, unit), guidance)
+        unit, has_infrared = fill_border(values, unit)
+        visual = self.see(visible, luma, unit, has_infrared)
+        return self.fuse_luma(visible, luma, unit, visual, guidance)
 
-    def fuse_luma(
+    def see(
         self,
         visible: np.ndarray,
         luma: Image,
         infrared: Image,
         has_infrared: Bool[np.ndarray, "h w"] | None,
-        guidance: Guidance,
-        smooth: Callable[[Visual], Visual] | None = None,
-    ) -> Fused:
-        """Fuses with resolved guidance.
-
-        For `infrared` and `has_infrared` see `fill_border`; `visible` gives the result its colour;
-        `smooth` averages features over frames of a video.
-        """
+    ) -> Visual:
+        """The global features of a pair; for the last two see `fill_border`."""
         view, valid, factor = tiles.view_canvas(visible, luma, infrared, has_infrared)
         visual = self._visual(self._state, view, valid)
-        visual = dataclasses.replace(visual, cell_size=visual.cell_size * np.float32(factor))
-        visual = smooth(visual) if smooth else visual
+        return dataclasses.replace(visual, cell_size=visual.cell_size * np.float32(factor))
+
+    def fuse_luma(
+        self, visible: np.ndarray, luma: Image, infrared: Image, visual: Visual, guidance: Guidance
+    ) -> Fused:
+        """Fuses with features of `see` and resolved guidance; `visible` gives the colour."""
         context = self._guide(self._state, visual, dataclasses.replace(guidance, names=None))
         own = self.names if guidance.features is None else ()
         guides = own if guidance.names is None else guidance.names

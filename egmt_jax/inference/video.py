@@ -31,15 +31,16 @@ CUT = 0.1
 
 THUMBNAIL = (16, 16)  # pixels of the reduced frames
 RATES = 0.002  # relative difference of rates up to which videos go together, as 30 and 29.97
+LOOKS = 12.5  # times per second that global features are computed, at least
 AHEAD = 4  # frames that are decoded and fused ahead of the one that is being encoded, at most
 
 
 class VideoFuser:
     """Fuses the frames of one video in turn, without flicker.
 
-    Global features are exponential moving averages over the frames since the last cut in either
-    source (`MEMORY`); detail comes from each frame. `rate` is in frames per second; the options are
-    those of `Fuser.__call__`.
+    Global features are computed for every nth frame (`LOOKS`), and are exponential moving averages
+    since the last cut in either source (`MEMORY`); detail comes from each frame. `rate` is in
+    frames per second; the options are those of `Fuser.__call__`.
 
     Raises:
       UserError: entities that cannot guide, or a range in percentiles, which differ per frame.
@@ -59,8 +60,11 @@ class VideoFuser:
             raise UserError(f"infrared range in percentiles: they differ per frame; {cure}")
         self._fuser, self._range, self._black_hot = fuser, infrared_range, black_hot
         self._guidance = fuser.resolve(guidance)
-        self._rates = {name: 1.0 - math.exp(-1.0 / (rate * s)) for name, s in MEMORY.items()}
+        self._every = max(1, int(rate / LOOKS))
+        looks = rate / self._every
+        self._rates = {name: 1.0 - math.exp(-1.0 / (looks * s)) for name, s in MEMORY.items()}
         self._average: Visual | None = None
+        self._age = 0  # frames since the last look
         self._thumbnails: list[np.ndarray] = []  # of the frame before, in [0, 1]
 
     def __call__(self, visible: np.ndarray, infrared: np.ndarray) -> Fused:
@@ -74,12 +78,12 @@ class VideoFuser:
         before, self._thumbnails = self._thumbnails, now
         if any(np.mean(np.abs(a - b)) > CUT for a, b in zip(before, now, strict=False)):
             self._average = None
-        return self._fuser.fuse_luma(visible, luma, unit, valid, self._guidance, self._smooth)
-
-    def _smooth(self, visual: Visual) -> Visual:
-        before = visual if self._average is None else self._average
-        self._average = _average(before, visual, self._rates)
-        return self._average
+        self._age += 1
+        if self._average is None or self._age >= self._every:
+            visual = self._fuser.see(visible, luma, unit, valid)
+            self._average = _average(self._average or visual, visual, self._rates)
+            self._age = 0
+        return self._fuser.fuse_luma(visible, luma, unit, self._average, self._guidance)
 
 
 @jax.jit

@@ -182,7 +182,8 @@ def test_the_infrared_image_continues_into_its_no_data_border(fuser, black_hot, 
     unit = continued(1 - unit if black_hot else unit, ~no_data)
     assert np.ptp(unit[:6]) < np.ptp(unit[10:])
     fused = fuser(visible, border, **options).luma
-    expected = fuser.fuse_luma(visible, visible[..., 0], unit, ~no_data, PREDICTED).luma
+    visual = fuser.see(visible, visible[..., 0], unit, ~no_data)
+    expected = fuser.fuse_luma(visible, visible[..., 0], unit, visual, PREDICTED).luma
     np.testing.assert_allclose(fused, expected, atol=1e-4)
     black = visible.copy()
     black[:8] = 0

@@ -105,6 +105,22 @@ def test_noise_of_one_source_does_not_make_a_static_scene_flicker(fuser):
     assert smooth < 0.6 * alone
 
 
+@pytest.mark.parametrize(("rate", "looks"), [(25.0, 3), (10.0, 5), (60.0, 2)])
+def test_global_features_are_computed_for_some_frames_and_after_a_cut(
+    fuser, monkeypatch, rate, looks
+):
+    seen = []
+    see = fuser.see
+    monkeypatch.setattr(fuser, "see", lambda *pair: seen.append(pair) or see(*pair))
+    visible, infrared = made_up_pair(*SIZE)
+    steady = VideoFuser(fuser, rate)
+    for _ in range(5):
+        steady(visible, infrared)
+    assert len(seen) == looks
+    steady(visible, 255 - infrared)
+    assert len(seen) == looks + 1
+
+
 def test_the_first_frame_equals_a_single_fusion_and_a_cut_resets(fuser):
     scene = made_up_pair(*SIZE)
     other = scene[0], 255 - scene[1]
