@@ -263,8 +263,20 @@ class EGMT(nnx.Module):
         has_infrared: Image | None = None,
     ) -> Fusion:
         """Fuses pairs; for `chroma` and `has_infrared` see `make_view`."""
-        view = make_view(visible, infrared, chroma, has_infrared)
-        context = self.guide(self.visual(view, valid), guidance)
+        _check(visible, infrared)
+        given = [x for x in (visible, infrared, chroma, has_infrared) if x is not None]
+        # What is not given need not be reduced: the matrices of the reduction are large.
+        reduced, extent, factor = layers.reduce_to(jnp.concatenate(given, -1), valid, CONTEXT_SIDE)
+        parts = iter(jnp.split(reduced, np.cumsum([x.shape[-1] for x in given])[:-1], axis=-1))
+        view = make_view(
+            next(parts),
+            next(parts),
+            None if chroma is None else next(parts),
+            None if has_infrared is None else next(parts),
+        )
+        visual = self.visual(view, layers.top_left_mask(extent, view.shape[1:3])[..., 0] > 0.0)
+        visual = dataclasses.replace(visual, cell_size=visual.cell_size * factor)
+        context = self.guide(visual, guidance)
         luma = self.render(visible, infrared, context, valid)
         return Fusion(luma, context.visual.entity_logits, context)
 
